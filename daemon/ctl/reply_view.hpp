@@ -1,0 +1,16 @@
+// Replies of the other verbs, for people. Pure.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "daemon/ctl/table.hpp"
+
+namespace keepd::ctl {
+
+std::string results_text(const nlohmann::json& reply);            // of Start, Stop, Restart, Signal: a line each
+std::string plan_text(const nlohmann::json& reply);               // of Reload: what it does or did, and why
+std::string upgrade_text(const nlohmann::json& reply);            // of Upgrade: one line
+std::string event_text(const nlohmann::json& event, const Look&); // one notice: one line
+
+} // namespace keepd::ctl

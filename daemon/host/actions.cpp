@@ -1,0 +1,94 @@
+// Orders of the policy, carried out. What comes of them goes back in as events.
+#include <algorithm>
+
+#include "daemon/core/describe.hpp"
+#include "daemon/host/host.hpp"
+#include "daemon/host/upgrader.hpp"
+#include "lib/sys/process.hpp"
+#include "systemd/notify.hpp"
+
+namespace keepd::host {
+
+void Host::perform(const core::Action& action) {
+    std::visit([this](const auto& order) { perform(order); }, action);
+}
+
+void Host::perform(const core::Spawn& action) {
+    const auto program = state_.programs.find(action.name);
+    if (program == state_.programs.end()) return;
+    auto run = start(program->second.spec, action.run, origins_, trees_, *pump_);
+    if (!run) return submit(core::SpawnFailed{action.name, action.run, run.error().message});
+    const int pid = runs_.add(std::move(*run)).process.pid();
+    submit(core::Spawned{action.name, action.run, pid});
+}
+
+void Host::perform(const core::Signal& action) {
+    if (Run* run = runs_.by_id(action.run)) trees_.signal(*run, action.signal, action.scope);
+}
+
+void Host::perform(const core::FindSurvivors& action) {
+    const Run* run = runs_.by_id(action.run);
+    if (run == nullptr) return;
+    auto survivors = trees_.survivors(*run);
+    if (survivors.empty() && run->reaped) return submit(core::TreeEmpty{action.name, action.run});
+    submit(core::Survived{action.name, action.run, std::move(survivors)});
+}
+
+void Host::perform(const core::Retire& action) {
+    Run* run = runs_.by_id(action.run);
+    if (run == nullptr) return;
+    trees_.retire(*run);
+    runs_.erase(action.run);
+}
+
+void Host::perform(const core::ArrangeLogs& action) {
+    const auto program = state_.programs.find(action.name);
+    if (program == state_.programs.end()) return drop_streams(*pump_, action.name);
+    if (const auto arranged = arrange_streams(*pump_, program->second.spec); !arranged)
+        log_.error(action.name + ": " + arranged.error().message);
+}
+
+void Host::perform(const core::ApplySettings& action) {
+    const auto& settings = state_.daemon.settings;
+    const auto concerns = [&](std::string_view prefix) {
+        return std::ranges::any_of(action.fields, [&](const std::string& field) { return field.starts_with(prefix); });
+    };
+    if (concerns("log.")) log_.configure(settings.log);
+    if (concerns("control.") && server_)
+        if (const auto bound = server_->rebind(settings.control); !bound)
+            log_.error("control: the socket stays as it was: " + bound.error().message);
+    if (concerns("subreaper"))
+        if (const auto set = keep::sys::set_child_subreaper(settings.subreaper); !set) log_.error(set.error().message);
+}
+
+void Host::perform(const core::BeginReload&) {
+    systemd::notify_reloading(now().time);
+    auto plan = prepared_ ? std::move(*prepared_) : load_plan();
+    prepared_.reset();
+    if (plan) {
+        submit(core::PlanLoaded{std::make_shared<const config::Plan>(std::move(*plan))});
+    } else {
+        std::string text;
+        for (const auto& fault : plan.error())
+            text += (text.empty() ? "" : "\n") + config::to_text(fault);
+        submit(core::PlanRefused{text});
+    }
+    trim_due_ = true;
+    systemd::notify_ready(status_line());
+}
+
+void Host::perform(const core::BeginUpgrade&) {
+    if (const auto begun = upgrader_->begin({}); !begun) log_.error("upgrade refused: " + begun.error().message);
+}
+
+void Host::perform(const core::Quit& action) {
+    exit_code_ = action.code;
+    loop_->quit();
+}
+
+void Host::perform(const core::Announce& action) {
+    log_.notice(action.notice);
+    if (server_) server_->announce(action.notice);
+}
+
+} // namespace keepd::host

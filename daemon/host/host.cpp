@@ -1,0 +1,370 @@
+#include "daemon/host/host.hpp"
+
+#include <csignal>
+#include <cstdint>
+#include <malloc.h>
+#include <random>
+#include <sys/epoll.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <utility>
+
+#include "daemon/core/describe.hpp"
+#include "daemon/host/run_numbers.hpp"
+#include "daemon/host/upgrader.hpp"
+#include "lib/sys/clock.hpp"
+#include "lib/sys/pidfd.hpp"
+#include "lib/sys/signals.hpp"
+#include "systemd/notify.hpp"
+
+namespace keepd::host {
+
+namespace {
+
+// The manager hears of a change of the counts at most this often.
+constexpr auto status_every = std::chrono::seconds(1);
+
+keep::Result<> make_directory(const std::string& path, mode_t mode) {
+    for (std::size_t at = 1; at != std::string::npos;) {
+        at = path.find('/', at + 1);
+        const std::string part = path.substr(0, at);
+        if (mkdir(part.c_str(), at == std::string::npos ? mode : 0755) != 0 && errno != EEXIST)
+            return keep::fail_errno("make directory", part, errno);
+    }
+    return {};
+}
+
+} // namespace
+
+Host::Host(Options options, Origins origins, Log& log)
+    : options_(std::move(options)), origins_(std::move(origins)), log_(log) {}
+
+Host::~Host() = default;
+
+// ---- beginnings --------------------------------------------------------------------------------------------------
+
+keep::Result<> Host::first_start(config::Plan plan, const std::string& started_by) {
+    started_by_ = started_by;
+    if (auto made = make_directories(plan.daemon); !made) return made;
+    log_.configure(plan.daemon.log);
+    if (auto loop = set_up_loop(); !loop) return loop;
+    // First: a second keepd on the same socket ends here, before it has started anything.
+    auto server = control::Server::listen(*loop_, *this, plan.daemon.control);
+    if (!server) return std::unexpected(server.error());
+    server_ = std::move(*server);
+
+    std::string why_no_cgroup;
+    trees_ = Trees::detect(why_no_cgroup);
+    if (trees_.root().empty())
+        log_.info("no cgroup of keepd's own, process groups are watched instead: " + why_no_cgroup);
+    auto pump = logs::Pump::start();
+    if (!pump) return std::unexpected(pump.error());
+    pump_ = std::move(*pump);
+    watch_log_files();
+    auto live = checkpoint::Live::create(
+        {checkpoint::format_major, checkpoint::format_minor, identity().version, identity().build_id});
+    if (!live) return std::unexpected(live.error());
+    live_ = std::move(*live);
+
+    const auto numbers = reserve_run_numbers(plan.daemon.state_dir);
+    if (!numbers.problem.empty()) log_.warning(numbers.problem);
+    state_.daemon.settings = plan.daemon;
+    state_.daemon.next_run = numbers.first;
+    state_.daemon.seed = std::random_device{}();
+    state_.daemon.started_at = now().wall;
+    submit(core::PlanLoaded{std::make_shared<const config::Plan>(std::move(plan))});
+    systemd::notify_ready(status_line());
+    return {};
+}
+
+keep::Result<> Host::resume(upgrade::Resumed resumed) {
+    upgrade::Handoff& handoff = resumed.handoff;
+    started_by_ = handoff.started_by;
+    state_ = std::move(resumed.state);
+    unknown_ = std::move(resumed.unknown);
+    origins_.soft_nofile = handoff.soft_nofile;
+    log_.configure(state_.daemon.settings.log);
+    if (auto loop = set_up_loop(); !loop) return loop;
+    auto live = checkpoint::Live::create(
+        {checkpoint::format_major, checkpoint::format_minor, identity().version, identity().build_id});
+    if (!live) return std::unexpected(live.error());
+    live_ = std::move(*live);
+    for (const auto& [key, record] : checkpoint::encode(state_, unknown_))
+        if (auto put = live_->put(key, record); !put) return put;
+
+    trees_ = Trees(handoff.tree_root);
+    for (const auto& carried : handoff.runs) {
+        auto run = std::make_unique<Run>();
+        run->program = carried.program;
+        run->id = carried.run;
+        run->process = keep::exec::Process::adopt(carried.pid, carried.pidfd);
+        run->cgroup = carried.cgroup;
+        const auto program = state_.programs.find(carried.program);
+        if (program == state_.programs.end())
+            return keep::fail("a process of '" + carried.program + "' was handed over, but no such program");
+        run->scope = program->second.spec.stop.kill_mode;
+        const auto* stopping = std::get_if<core::Stopping>(&program->second.phase);
+        run->reaped = stopping != nullptr && stopping->ended.has_value();
+        runs_.add(std::move(run));
+    }
+
+    // ---- commit: from here on there is no way back ----
+    for (const auto& carried : handoff.descriptors)
+        if (auto closed = keep::sys::set_close_on_exec(carried.fd, true); !closed) return closed;
+    auto pump = logs::Pump::resume(std::move(handoff.streams));
+    if (!pump) return std::unexpected(pump.error());
+    pump_ = std::move(*pump);
+    watch_log_files();
+    auto server = control::Server::resume(*loop_, *this, std::move(handoff.control));
+    if (!server) return std::unexpected(server.error());
+    server_ = std::move(*server);
+
+    const auto gap = now().time - handoff.parked_at;
+    const std::string text =
+        "upgraded from " + handoff.from_version + " (build " + handoff.from_build_id.substr(0, 12) + ") to " +
+        identity().version + " (build " + identity().build_id.substr(0, 12) + "), " + std::to_string(runs_.size()) +
+        (runs_.size() == 1 ? " process untouched, " : " processes untouched, ") +
+        std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(gap).count() / 1000.0).substr(0, 5) +
+        " ms without keepd";
+    submit(core::UpgradeFinished{true, true, text});
+    server_->upgrade_ended(true, 0, text);
+    systemd::notify_ready(status_line());
+    runs_.each([this](Run& run) {
+        if (run.reaped) await_leftovers(run);
+    });
+    sweep();
+    return {};
+}
+
+keep::Result<> Host::make_directories(const config::Daemon& settings) {
+    if (auto made = make_directory(settings.runtime_dir, 0755); !made) return made;
+    if (auto made = make_directory(settings.log_dir, 0750); !made) return made;
+    // Where it can't be written to, run numbers start anew; that alone is no reason not to serve.
+    if (auto made = make_directory(settings.state_dir, 0700); !made) log_.warning("state_dir: " + made.error().message);
+    return {};
+}
+
+keep::Result<> Host::set_up_loop() {
+    auto loop = systemd::Loop::create();
+    if (!loop) return std::unexpected(loop.error());
+    loop_ = std::move(*loop);
+    auto signals = keep::sys::signal_fd(keep::sys::signal_set({SIGCHLD, SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGUSR2}));
+    if (!signals) return std::unexpected(signals.error());
+    signals_ = std::move(*signals);
+
+    const auto take = [](auto result, systemd::Source& into) -> keep::Result<> {
+        if (!result) return std::unexpected(result.error());
+        into = std::move(*result);
+        return {};
+    };
+    if (auto r = take(loop_->watch(signals_.get(), EPOLLIN, [this](std::uint32_t) { read_signals(); }), signal_source_);
+        !r)
+        return r;
+    if (auto r = take(loop_->timer([this] {
+            armed_.reset();
+            submit(core::TimePassed{});
+        }),
+                      deadline_timer_);
+        !r)
+        return r;
+    if (auto r = take(loop_->timer([this] {
+            systemd::notify_watchdog();
+            (void)watchdog_timer_.set_time(now().time + *watchdog_every_);
+        }),
+                      watchdog_timer_);
+        !r)
+        return r;
+    if (auto r = take(loop_->timer([] {}), status_timer_); !r) return r; // its turn ends with settle()
+    if (auto r = take(loop_->after_turn([this] { settle(); }), turn_source_); !r) return r;
+    if (const auto interval = systemd::watchdog_interval()) {
+        watchdog_every_ = *interval / 2;
+        systemd::notify_watchdog();
+        if (auto r = watchdog_timer_.set_time(now().time + *watchdog_every_); !r) return r;
+    }
+    upgrader_ = std::make_unique<Upgrader>(*this);
+    return {};
+}
+
+// ---- turns -------------------------------------------------------------------------------------------------------
+
+int Host::run() {
+    settle();
+    while (!exit_code_) {
+        if (const auto turned = loop_->run(); !turned) {
+            log_.error("the event loop failed, keepd ends: " + turned.error().message);
+            return 1;
+        }
+        // Outside of every handler, on the main thread: where an image may be replaced.
+        if (upgrader_->ready()) upgrader_->carry_out();
+    }
+    server_->say_goodbye();
+    give_back_run_numbers(state_.daemon.settings.state_dir, state_.daemon.next_run);
+    if (!pump_->drain(std::chrono::seconds(5))) log_.error("logs: not everything that programs wrote could be stored");
+    log_.flush();
+    return *exit_code_;
+}
+
+void Host::submit(const core::Event& event) {
+    queue_.push_back(event);
+    if (draining_) return;
+    draining_ = true;
+    const bool was_serving = !stopping_told_;
+    while (!queue_.empty()) {
+        const core::Event next = std::move(queue_.front());
+        queue_.pop_front();
+        const core::Effects effects = core::step(state_, next, now());
+        save(effects);
+        for (const auto& action : effects.actions)
+            perform(action);
+        if (server_) server_->changed(effects.touched, effects.daemon_touched);
+    }
+    draining_ = false;
+    if (was_serving && std::holds_alternative<core::ShuttingDown>(state_.daemon.stage)) {
+        stopping_told_ = true;
+        systemd::notify_stopping("stopping " + std::to_string(runs_.size()) + " processes");
+    }
+}
+
+void Host::save(const core::Effects& effects) {
+    const auto report = [this](const keep::Result<>& saved, const std::string& what) {
+        if (!saved) log_.error("checkpoint of " + what + " not written: " + saved.error().message);
+    };
+    for (const auto& name : effects.touched) {
+        const auto program = state_.programs.find(name);
+        if (program == state_.programs.end()) {
+            report(live_->erase(checkpoint::program_key(name)), name);
+            unknown_.forget(checkpoint::program_key(name));
+        } else {
+            report(live_->put(checkpoint::program_key(name), checkpoint::encode(program->second, unknown_)), name);
+        }
+    }
+    if (effects.daemon_touched || !effects.touched.empty())
+        report(live_->put(checkpoint::daemon_key, checkpoint::encode(state_.daemon, unknown_)), "keepd");
+}
+
+void Host::watch_log_files() {
+    auto source = loop_->watch(pump_->problem_fd(), EPOLLIN, [this](std::uint32_t) { tell_log_problems(); });
+    if (source)
+        pump_source_ = std::move(*source);
+    else
+        log_.error("problems of log files can't be watched: " + source.error().message);
+}
+
+void Host::tell_log_problems() {
+    for (const auto& [id, status] : pump_->status()) {
+        std::string& told = log_problems_[id];
+        if (status.problem == told) continue;
+        if (status.problem.empty())
+            log_.info("log of " + id + ": works again");
+        else
+            log_.error("log of " + id + ": " + status.problem);
+        told = status.problem;
+    }
+    std::erase_if(log_problems_, [](const auto& entry) { return entry.second.empty(); });
+}
+
+void Host::settle() {
+    // Given back only here: during the turn the plan that was read is still at hand.
+    if (std::exchange(trim_due_, false)) malloc_trim(0);
+    prepared_.reset(); // a reload that had to wait reads what the file says then
+    const auto deadline = core::next_deadline(state_);
+    if (deadline != armed_) {
+        (void)deadline_timer_.set_time(deadline);
+        armed_ = deadline;
+    }
+    std::string status = status_line();
+    if (status == last_status_ || stopping_told_) return;
+    const auto time = now().time;
+    if (time < next_status_at_) {
+        (void)status_timer_.set_time(next_status_at_);
+        return;
+    }
+    systemd::notify_status(status);
+    last_status_ = std::move(status);
+    next_status_at_ = time + status_every;
+}
+
+void Host::read_signals() {
+    bool child_ended = false;
+    for (;;) {
+        const auto signal = keep::sys::read_signal(signals_.get());
+        if (!signal || !*signal) break;
+        const auto number = static_cast<int>((*signal)->ssi_signo);
+        switch (number) {
+        case SIGCHLD: child_ended = true; break;
+        case SIGHUP: submit(core::ReloadAsked{}); break;
+        case SIGTERM: submit(core::ShutdownAsked{"SIGTERM"}); break;
+        case SIGINT: submit(core::ShutdownAsked{"SIGINT"}); break;
+        case SIGUSR1: reopen_logs(); break;
+        case SIGUSR2: submit(core::UpgradeSignalled{}); break;
+        default: break;
+        }
+    }
+    if (child_ended) sweep();
+}
+
+void Host::sweep() {
+    for (;;) {
+        const auto child = keep::sys::peek_any_exit();
+        if (!child) {
+            log_.error("children can't be waited for: " + child.error().message);
+            return;
+        }
+        if (!*child) return;
+        const auto& [pid, status, usage] = **child;
+        if (Run* run = runs_.by_pid(pid)) {
+            ended(*run, status, usage);
+            continue;
+        }
+        // A rehearsal's candidate, or an orphan that came to keepd as the subreaper.
+        (void)keep::sys::reap_zombie(pid);
+        if (!upgrader_->child_ended(pid, status)) log_.debug("reaped orphan " + std::to_string(pid));
+    }
+}
+
+void Host::ended(Run& run, const keep::ExitStatus& status, const keep::ResourceUsage& usage) {
+    const core::RunId id = run.id;
+    const std::string name = run.program;
+    const int pid = run.process.pid();
+    if (const auto program = state_.programs.find(name); program != state_.programs.end())
+        run.scope = program->second.spec.stop.kill_mode;
+
+    // With a cgroup the exit is saved first and reaped then, so that it can't be lost in between. Without, the zombie
+    // leader would count as a member of its own group, so it has to be reaped to see whether the group is empty.
+    const bool reap_first = run.cgroup.empty() || run.scope != config::KillMode::tree;
+    if (reap_first) {
+        (void)keep::sys::reap_zombie(pid);
+        runs_.mark_reaped(run);
+    }
+    submit(core::Exited{name, id, status, usage, trees_.empty_after_exit(run)});
+    if (!reap_first) (void)keep::sys::reap_zombie(pid);
+    if (Run* left = runs_.by_id(id)) {
+        runs_.mark_reaped(*left);
+        await_leftovers(*left);
+    }
+}
+
+void Host::await_leftovers(Run& run) {
+    const auto empty = [this, name = run.program, id = run.id] { submit(core::TreeEmpty{name, id}); };
+    if (trees_.empty_after_exit(run)) return empty();
+    if (const auto watched = trees_.watch_leftovers(*loop_, run, empty); !watched)
+        log_.error(run.program + ": what it left behind can't be watched: " + watched.error().message);
+}
+
+Host::Reading Host::load_plan() const {
+    auto plan = config::load(state_.daemon.settings.config_path, config::host_facts());
+    if (plan) apply_overrides(*plan, options_);
+    return plan;
+}
+
+std::string Host::status_line() const {
+    const auto counts = core::count(state_);
+    std::string text = std::to_string(counts.total) + (counts.total == 1 ? " program: " : " programs: ") +
+                       std::to_string(counts.up) + " up";
+    if (counts.waiting != 0) text += ", " + std::to_string(counts.waiting) + " waiting";
+    if (counts.failed != 0) text += ", " + std::to_string(counts.failed) + " failed";
+    if (counts.down != 0) text += ", " + std::to_string(counts.down) + " down";
+    return text + "; generation " + std::to_string(state_.daemon.generation);
+}
+
+} // namespace keepd::host

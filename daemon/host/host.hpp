@@ -1,0 +1,123 @@
+// The shell around the policy: events come in, step() decides, actions are performed. Nothing here decides about a
+// program. All that must survive is in state_ and in named descriptors; every other member is a cache of those.
+//
+// One turn: something happens (a signal, an ended child, a deadline, a request) -> submit(event) -> step() -> what was
+// touched is saved in the live checkpoint -> the actions are performed, which may queue further events.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/load.hpp"
+#include "daemon/checkpoint/live.hpp"
+#include "daemon/control/port.hpp"
+#include "daemon/control/server.hpp"
+#include "daemon/core/step.hpp"
+#include "daemon/host/log.hpp"
+#include "daemon/host/options.hpp"
+#include "daemon/host/runs.hpp"
+#include "daemon/host/spawner.hpp"
+#include "daemon/host/trees.hpp"
+#include "daemon/logs/pump.hpp"
+#include "daemon/upgrade/state_file.hpp"
+#include "systemd/loop.hpp"
+
+namespace keepd::host {
+
+class Upgrader;
+
+class Host final : public control::Port {
+  public:
+    // `origins`: what programs inherit; `log` outlives the host.
+    Host(Options options, Origins origins, Log& log);
+    ~Host() override;
+
+    // Either of the two, once. first_start: makes directories, binds the socket, starts the programs.
+    keep::Result<> first_start(config::Plan plan, const std::string& started_by);
+    // resume: goes on where the image before stopped; the upgrade is committed when it returns. Until then nothing
+    // irreversible is done.
+    keep::Result<> resume(upgrade::Resumed resumed);
+
+    // Serves until an orderly end. Returns the exit code.
+    int run();
+
+    // ---- Port: what the control server asks -------------------------------------------------------------------
+    const core::State& state() const override { return state_; }
+    core::Now now() const override;
+    control::Identity identity() const override;
+    void submit(const core::Event& event) override;
+    std::expected<core::PlanDiff, std::vector<std::string>> plan() override;
+    std::expected<core::PlanDiff, std::vector<std::string>> prepare_reload() override;
+    keep::Result<> begin_upgrade(const control::UpgradeRequest& request) override;
+    void reopen_logs() override;
+    std::map<std::string, logs::StreamStatus> log_status() const override;
+    std::optional<control::Usage> usage(int pid) const override;
+    std::string process_trees() const override { return trees_.description(); }
+    std::string checkpoint_json() const override;
+
+  private:
+    friend class Upgrader;
+
+    // host.cpp
+    keep::Result<> set_up_loop();
+    void watch_log_files(); // problems of the pump go to keepd's log
+    void tell_log_problems();
+    void settle(); // after each turn: timers, status line
+    void read_signals();
+    void sweep(); // every child that has ended
+    void ended(Run& run, const keep::ExitStatus& status, const keep::ResourceUsage& usage);
+    void await_leftovers(Run& run);
+    void save(const core::Effects& effects);
+    using Reading = std::expected<config::Plan, std::vector<config::Fault>>;
+    Reading load_plan() const;
+    keep::Result<> make_directories(const config::Daemon& settings);
+    std::string status_line() const;
+
+    // actions.cpp
+    void perform(const core::Action& action);
+    void perform(const core::Spawn& action);
+    void perform(const core::Signal& action);
+    void perform(const core::FindSurvivors& action);
+    void perform(const core::Retire& action);
+    void perform(const core::ArrangeLogs& action);
+    void perform(const core::ApplySettings& action);
+    void perform(const core::BeginReload& action);
+    void perform(const core::BeginUpgrade& action);
+    void perform(const core::Quit& action);
+    void perform(const core::Announce& action);
+
+    Options options_;
+    Origins origins_;
+    Log& log_;
+    std::string started_by_; // path of the running image at the first start; "" if unknown
+
+    core::State state_;
+    checkpoint::Unknown unknown_; // fields of a newer image, saved again with every record
+    std::optional<checkpoint::Live> live_;
+    Trees trees_;
+    Runs runs_;
+    std::unique_ptr<logs::Pump> pump_;
+    std::optional<systemd::Loop> loop_;
+    std::unique_ptr<control::Server> server_;
+    std::unique_ptr<Upgrader> upgrader_;
+
+    std::deque<core::Event> queue_;
+    bool draining_ = false;
+    bool trim_due_ = true; // a config or a saved state was read, which may have taken most of what keepd ever used
+    std::optional<int> exit_code_;
+    std::optional<Reading> prepared_; // what prepare_reload() read; good for this turn only
+
+    keep::sys::Fd signals_;
+    systemd::Source signal_source_, deadline_timer_, watchdog_timer_, status_timer_, turn_source_, pump_source_;
+    std::map<std::string, std::string> log_problems_; // told and not over, by stream
+    std::optional<keep::Time> armed_;
+    std::optional<keep::Duration> watchdog_every_;
+    std::string last_status_;
+    keep::Time next_status_at_{};
+    bool stopping_told_ = false;
+};
+
+} // namespace keepd::host

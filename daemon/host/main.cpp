@@ -1,0 +1,123 @@
+// keepd: reads like a table of contents.
+#include <csignal>
+#include <cstdio>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "daemon/host/host.hpp"
+#include "daemon/host/upgrader.hpp"
+#include "daemon/upgrade/candidate.hpp"
+#include "daemon/upgrade/rehearsal.hpp"
+#include "daemon/upgrade/state_file.hpp"
+#include "daemon/version.hpp"
+#include "lib/sys/process.hpp"
+#include "lib/sys/signals.hpp"
+
+namespace {
+
+using namespace keepd;
+
+enum ExitCode : int { done = 0, failed = 1, config_wrong = 78 };
+
+// Descriptors 0 to 2 must be open: what is opened next would become somebody's standard output.
+void fill_standard_descriptors() {
+    for (int fd = open("/dev/null", O_RDWR); fd >= 0; fd = dup(0)) {
+        if (fd <= 2) continue;
+        close(fd);
+        return;
+    }
+}
+
+host::Origins find_origins() {
+    host::Origins origins;
+    for (char** variable = environ; *variable != nullptr; ++variable)
+        origins.environment.emplace_back(*variable);
+    rlimit limit{};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    origins.soft_nofile = limit.rlim_cur;
+    origins.hard_nofile = limit.rlim_max;
+    return origins;
+}
+
+void prepare_process(bool subreaper) {
+    (void)keep::sys::reset_ignored_signals();
+    (void)keep::sys::set_child_subreaper(subreaper);
+    (void)keep::sys::set_process_name("keepd"); // after an exec by descriptor the name would be a number
+    rlimit limit{};
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+int print_faults(const std::vector<config::Fault>& faults) {
+    for (const auto& fault : faults)
+        std::fprintf(stderr, "%s\n", config::to_text(fault).c_str());
+    std::fprintf(stderr, "keepd: the config is wrong (%zu %s), nothing was started\n", faults.size(),
+                 faults.size() == 1 ? "fault" : "faults");
+    return config_wrong;
+}
+
+int give_up(host::Log& log, const keep::Error& error) {
+    log.error("keepd can't start: " + error.message);
+    return failed;
+}
+
+int first_start(const host::Options& options, host::Log& log) {
+    const auto facts = config::host_facts();
+    auto plan = config::load(options.config.empty() ? config::default_path(facts) : options.config, facts);
+    if (!plan) return print_faults(plan.error());
+    if (options.check) return std::puts("the config is good"), done;
+    host::apply_overrides(*plan, options);
+
+    auto origins = find_origins();
+    const std::string started_by = upgrade::path_started_by(options.argv[0]);
+    prepare_process(plan->daemon.subreaper);
+    // Whatever the starter left open is not ours, and must not reach a program or a later image.
+    (void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+    host::Host host(options, std::move(origins), log);
+    log.info(std::string("keepd ") + version() + " (build " + own_build_id().substr(0, 12) + ") starts with " +
+             plan->daemon.config_path);
+    if (auto started = host.first_start(std::move(*plan), started_by); !started) return give_up(log, started.error());
+    return host.run();
+}
+
+int resume(const host::Options& options, host::Log& log) {
+    auto origins = find_origins();
+    auto resumed = upgrade::read_state(options.resume_fd);
+    if (!resumed) return give_up(log, resumed.error());
+    prepare_process(resumed->state.daemon.settings.subreaper);
+    if (auto verified = upgrade::verify_descriptors(resumed->handoff); !verified) return give_up(log, verified.error());
+    for (const auto& stranger : upgrade::close_strangers(resumed->handoff, {options.resume_fd}))
+        log.warning("closed a descriptor that nobody handed over: " + stranger);
+
+    host::Host host(options, std::move(origins), log);
+    if (auto done = host.resume(std::move(*resumed)); !done) return give_up(log, done.error());
+    close(options.resume_fd);
+    return host.run();
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    const auto options = host::parse_options({argv, argv + argc});
+    if (!options) {
+        std::fputs(options.error().text.c_str(), options.error().code == 0 ? stdout : stderr);
+        return options.error().code;
+    }
+    if (options->rehearse_fd >= 0) return upgrade::rehearse(options->rehearse_fd);
+    if (options->version) return std::printf("keepd %s (build %s)\n", version(), own_build_id().c_str()), done;
+    fill_standard_descriptors();
+    // Everything is blocked and read by signalfd, for keepd's whole life and across upgrades: a signal waits, none is
+    // lost.
+    (void)keep::sys::block_all();
+    // But not what says that this image is broken, or that the service manager's watchdog finds it so.
+    (void)keep::sys::unblock(
+        keep::sys::signal_set({SIGABRT, SIGBUS, SIGFPE, SIGILL, SIGQUIT, SIGSEGV, SIGSYS, SIGTRAP}));
+    host::Log log;
+    if (!options->log_level.empty()) log.override_level(options->log_level);
+    if (!options->log_target.empty()) log.override_target(options->log_target);
+    return options->resume_fd >= 0 ? resume(*options, log) : first_start(*options, log);
+}

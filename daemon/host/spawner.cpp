@@ -1,0 +1,144 @@
+#include "daemon/host/spawner.hpp"
+
+#include <array>
+#include <cstdint>
+#include <sys/resource.h>
+#include <unistd.h>
+#include <utility>
+
+#include "daemon/host/program_environment.hpp"
+
+namespace keepd::host {
+
+using config::Output;
+
+namespace {
+
+constexpr std::array<std::pair<const char*, int>, 16> resources{{
+    {"as", RLIMIT_AS},
+    {"core", RLIMIT_CORE},
+    {"cpu", RLIMIT_CPU},
+    {"data", RLIMIT_DATA},
+    {"fsize", RLIMIT_FSIZE},
+    {"locks", RLIMIT_LOCKS},
+    {"memlock", RLIMIT_MEMLOCK},
+    {"msgqueue", RLIMIT_MSGQUEUE},
+    {"nice", RLIMIT_NICE},
+    {"nofile", RLIMIT_NOFILE},
+    {"nproc", RLIMIT_NPROC},
+    {"rss", RLIMIT_RSS},
+    {"rtprio", RLIMIT_RTPRIO},
+    {"rttime", RLIMIT_RTTIME},
+    {"sigpending", RLIMIT_SIGPENDING},
+    {"stack", RLIMIT_STACK},
+}};
+
+rlim_t limit_value(std::uint64_t value) {
+    return value == config::Limit::infinity ? RLIM_INFINITY : value;
+}
+
+std::vector<keep::exec::Limit> limits_of(const config::Program& program, const Origins& origins) {
+    std::vector<keep::exec::Limit> limits;
+    limits.push_back({RLIMIT_NOFILE, {origins.soft_nofile, origins.hard_nofile}});
+    for (const auto& [name, limit] : program.limits)
+        for (const auto& [known, resource] : resources) {
+            if (name != known) continue;
+            const rlimit value{limit_value(limit.soft), limit_value(limit.hard)};
+            if (resource == RLIMIT_NOFILE)
+                limits[0].value = value;
+            else
+                limits.push_back({resource, value});
+        }
+    return limits;
+}
+
+// The descriptor that a stream of the child becomes: the pump's pipe, keepd's own, or none (/dev/null).
+int stream_fd(const Output& output, logs::Pump& pump, const std::string& id, int own) {
+    switch (output.kind) {
+    case Output::Kind::file: return pump.write_end(id);
+    case Output::Kind::inherit: return own;
+    case Output::Kind::null:
+    case Output::Kind::to_stdout: return -1;
+    }
+    return -1;
+}
+
+keep::Result<> arrange_one(logs::Pump& pump, const std::string& id, const Output& output) {
+    if (output.kind != Output::Kind::file) {
+        // A program that was given the pipe may still write into it: it is read until the last one lets go.
+        if (pump.write_end(id) >= 0) pump.close(id);
+        return {};
+    }
+    const auto opened = pump.open(id, {output.path, output.max_size, output.max_files});
+    if (!opened) return keep::fail_in("log stream " + id, opened.error());
+    return {};
+}
+
+} // namespace
+
+std::string stdout_id(const std::string& program) {
+    return program + "/stdout";
+}
+std::string stderr_id(const std::string& program) {
+    return program + "/stderr";
+}
+
+keep::Result<> arrange_streams(logs::Pump& pump, const config::Program& program) {
+    if (auto out = arrange_one(pump, stdout_id(program.name), program.out); !out) return out;
+    return arrange_one(pump, stderr_id(program.name), program.err);
+}
+
+void drop_streams(logs::Pump& pump, const std::string& program) {
+    for (const auto& id : {stdout_id(program), stderr_id(program)})
+        if (pump.write_end(id) >= 0) pump.close(id);
+}
+
+keep::Result<std::unique_ptr<Run>> start(const config::Program& program, core::RunId id, const Origins& origins,
+                                         Trees& trees, logs::Pump& pump) {
+    if (auto arranged = arrange_streams(pump, program); !arranged) return std::unexpected(arranged.error());
+    auto environment = environment_of(program, origins.environment);
+    if (!environment) return std::unexpected(environment.error());
+
+    keep::exec::SpawnSpec spec;
+    spec.path = program.executable;
+    spec.argv = program.argv;
+    spec.env = std::move(*environment);
+    spec.dir = program.working_dir;
+    const int out = stream_fd(program.out, pump, stdout_id(program.name), STDOUT_FILENO);
+    const bool merged = program.err.kind == Output::Kind::to_stdout;
+    const int err = merged ? out : stream_fd(program.err, pump, stderr_id(program.name), STDERR_FILENO);
+    spec.stdio = {-1, out, err};
+    spec.new_session = true;
+    spec.umask = program.umask;
+    spec.limits = limits_of(program, origins);
+    spec.nice = program.nice;
+    spec.oom_score_adjust = program.oom_score_adjust;
+    spec.no_new_privileges = program.no_new_privileges;
+    spec.parent_death_signal = program.parent_death_signal;
+    if (program.identity) {
+        const auto& who = *program.identity;
+        spec.credentials = keep::exec::Credentials{who.uid, who.gid, {who.groups.begin(), who.groups.end()}};
+        // Programs reopen /dev/stdout and /dev/stderr by path: the pipe has to be theirs.
+        if (program.out.kind == Output::Kind::file) (void)fchown(out, who.uid, static_cast<gid_t>(-1));
+        if (program.err.kind == Output::Kind::file) (void)fchown(err, who.uid, static_cast<gid_t>(-1));
+    }
+
+    auto birthplace = trees.prepare(id);
+    if (!birthplace) return keep::fail_in("cgroup of the run", birthplace.error());
+    spec.cgroup_fd = birthplace->fd.get();
+
+    auto process = keep::exec::spawn(spec);
+    if (!process) {
+        trees.abandon(birthplace->path);
+        return keep::fail(process.error().message, process.error().code);
+    }
+    auto run = std::make_unique<Run>();
+    run->program = program.name;
+    run->id = id;
+    run->process = std::move(*process);
+    run->cgroup = std::move(birthplace->path);
+    run->scope = program.stop.kill_mode;
+    return run;
+}
+
+} // namespace keepd::host

@@ -1,0 +1,37 @@
+// From a program's spec to a process: nothing of keepd leaks into it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/plan.hpp"
+#include "daemon/host/runs.hpp"
+#include "daemon/host/trees.hpp"
+#include "daemon/logs/pump.hpp"
+#include "lib/base/error.hpp"
+
+namespace keepd::host {
+
+// What programs get of keepd's own beginnings.
+struct Origins {
+    std::vector<std::string> environment; // of the first start
+    std::uint64_t soft_nofile = 0;        // RLIMIT_NOFILE's soft limit before keepd raised its own
+    std::uint64_t hard_nofile = 0;
+};
+
+// Ids of a program's streams with the pump.
+std::string stdout_id(const std::string& program);
+std::string stderr_id(const std::string& program);
+
+// Makes the pump's streams be as the spec says: opens or retargets files, closes what is not used any more.
+// Errors: no descriptor left for a pipe; the program can't be started then.
+keep::Result<> arrange_streams(logs::Pump& pump, const config::Program& program);
+void drop_streams(logs::Pump& pump, const std::string& program);
+
+// Starts run `id` of `program`. The error is complete and names the failing step.
+keep::Result<std::unique_ptr<Run>> start(const config::Program& program, core::RunId id, const Origins& origins,
+                                         Trees& trees, logs::Pump& pump);
+
+} // namespace keepd::host

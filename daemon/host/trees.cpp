@@ -1,0 +1,203 @@
+#include "daemon/host/trees.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <sys/epoll.h>
+
+#include "lib/sys/cgroup.hpp"
+#include "lib/sys/pidfd.hpp"
+#include "lib/sys/procfs.hpp"
+
+namespace keepd::host {
+
+namespace cgroup = keep::sys::cgroup;
+
+namespace {
+
+constexpr std::string_view name_prefix = "run-";
+
+std::string name_of(core::RunId run) {
+    return std::string(name_prefix) + std::to_string(run.value);
+}
+
+bool is_member(const keep::sys::ProcessStat& stat, const Run& run) {
+    if (stat.pid == run.process.pid() || stat.state == 'Z' || stat.state == 'X') return false;
+    if (stat.group == run.process.pid()) return true;
+    return run.scope == config::KillMode::tree && stat.session == run.process.pid();
+}
+
+// Signals each process of a cgroup, without meeting a stranger: a number read from cgroup.procs may be another's by the
+// time it is opened, so only those that the cgroup still lists afterwards are signalled.
+void signal_all(const std::string& directory, int signal) {
+    const auto listed = cgroup::all_procs(directory);
+    if (!listed) return;
+    std::vector<std::pair<pid_t, keep::sys::Fd>> held;
+    for (const pid_t pid : *listed)
+        if (auto fd = keep::sys::pidfd_open(pid)) held.emplace_back(pid, std::move(*fd));
+    const auto still = cgroup::all_procs(directory);
+    if (!still) return;
+    for (const auto& [pid, fd] : held)
+        if (std::ranges::find(*still, pid) != still->end()) (void)keep::sys::pidfd_send_signal(fd.get(), signal);
+}
+
+std::string for_people(pid_t pid) {
+    const auto stat = keep::sys::process_stat(pid);
+    return "pid " + std::to_string(pid) + (stat ? " (" + stat->comm + ")" : "");
+}
+
+} // namespace
+
+Trees Trees::detect(std::string& why_not) {
+    const auto own = cgroup::find_own();
+    if (!own) {
+        why_not = own.error().message;
+        return Trees();
+    }
+    if (const auto ours = cgroup::check_our_own(*own); !ours) {
+        why_not = ours.error().message;
+        return Trees();
+    }
+    // Runs of an earlier keepd that nobody claims any more.
+    if (const auto left = cgroup::children(*own))
+        for (const auto& name : *left) {
+            if (!name.starts_with(name_prefix)) continue;
+            const std::string directory = *own + "/" + name;
+            (void)cgroup::kill(directory);
+            (void)cgroup::await_empty(directory, std::chrono::seconds(2));
+            (void)cgroup::remove(directory);
+        }
+    return Trees(*own);
+}
+
+keep::Result<Trees::Birthplace> Trees::prepare(core::RunId run) {
+    if (root_.empty()) return Birthplace{};
+    auto fd = cgroup::create_child(root_, name_of(run));
+    if (!fd) return std::unexpected(fd.error());
+    return Birthplace{root_ + "/" + name_of(run), std::move(*fd)};
+}
+
+void Trees::abandon(const std::string& path) {
+    if (!path.empty()) (void)cgroup::remove(path);
+}
+
+void Trees::signal(Run& run, int signal, config::KillMode scope) {
+    if (scope == config::KillMode::tree && !run.cgroup.empty()) {
+        if (signal == SIGKILL)
+            (void)cgroup::kill(run.cgroup);
+        else
+            signal_all(run.cgroup, signal);
+        return;
+    }
+    if (scope == config::KillMode::process) {
+        if (!run.reaped) (void)run.process.signal(signal);
+        return;
+    }
+    // The leader's number is the group's for certain only while the leader is not reaped.
+    if (scope == config::KillMode::tree && !run.reaped) take_members(run);
+    if (!run.reaped) (void)::kill(-run.process.pid(), signal);
+    for (const auto& member : run.members)
+        (void)member.process.signal(signal);
+}
+
+// Holds the descendants that have left the process group: the group's signals do not reach them.
+void Trees::take_members(Run& run) {
+    const auto below = keep::sys::descendants_of(run.process.pid());
+    if (!below) return;
+    for (const pid_t pid : *below) {
+        const auto stat = keep::sys::process_stat(pid);
+        if (!stat || stat->group == run.process.pid()) continue;
+        const bool held = std::ranges::any_of(run.members, [&](const Member& m) { return m.process.pid() == pid; });
+        if (held) continue;
+        if (auto fd = keep::sys::pidfd_open(pid)) run.members.push_back({keep::exec::Process(pid, std::move(*fd)), {}});
+    }
+}
+
+bool Trees::empty_after_exit(Run& run) {
+    if (run.scope == config::KillMode::process) return true;
+    if (run.scope == config::KillMode::tree && !run.cgroup.empty()) {
+        const auto populated = cgroup::populated(run.cgroup);
+        return !populated || !*populated;
+    }
+    if (run.cgroup.empty() || run.scope == config::KillMode::group) {
+        // With a cgroup the zombie still pins the group's number; without, it was free for an instant: only what also
+        // belongs to the session is believed (see is_member and members_left).
+        if (run.reaped && run.members.empty() && ::kill(-run.process.pid(), 0) != 0 && errno == ESRCH) return true;
+    }
+    return !members_left(run);
+}
+
+// Looks at every process once: those of the run's group or session are held from here on.
+bool Trees::members_left(Run& run) {
+    std::erase_if(run.members, [](const Member& member) {
+        const auto stat = keep::sys::process_stat(member.process.pid());
+        return !member.process.signal(0) || !stat || stat->state == 'Z' || stat->state == 'X';
+    });
+    const auto all = keep::sys::all_processes();
+    if (!all) return !run.members.empty();
+    for (const pid_t pid : *all) {
+        const bool held = std::ranges::any_of(run.members, [&](const Member& m) { return m.process.pid() == pid; });
+        if (held) continue;
+        const auto before = keep::sys::process_stat(pid);
+        if (!before || !is_member(*before, run) || before->session != run.process.pid()) continue;
+        auto fd = keep::sys::pidfd_open(pid);
+        const auto after = keep::sys::process_stat(pid);
+        if (fd && after && after->start_ticks == before->start_ticks)
+            run.members.push_back({keep::exec::Process(pid, std::move(*fd)), {}});
+    }
+    return !run.members.empty();
+}
+
+keep::Result<> Trees::watch_leftovers(systemd::Loop& loop, Run& run, std::function<void()> on_empty) {
+    if (run.scope == config::KillMode::tree && !run.cgroup.empty()) {
+        auto events = cgroup::open_events(run.cgroup);
+        if (!events) return std::unexpected(events.error());
+        run.events = std::move(*events);
+        // The first look comes with the first wake-up: cgroup.events is "changed" for a new descriptor until it was
+        // read.
+        auto source = loop.watch(run.events.get(), EPOLLPRI, [&run, on_empty](std::uint32_t) {
+            const auto populated = cgroup::populated_of(run.events.get());
+            if (populated && *populated) return;
+            run.emptied.reset();
+            on_empty();
+        });
+        if (!source) return std::unexpected(source.error());
+        run.emptied = std::move(*source);
+        return {};
+    }
+    for (auto& member : run.members) {
+        if (member.gone) continue;
+        auto source = loop.watch(member.process.pidfd(), EPOLLIN, [this, &loop, &run, on_empty](std::uint32_t) {
+            if (!members_left(run)) return on_empty();
+            (void)watch_leftovers(loop, run, on_empty); // those that were found just now
+        });
+        if (!source) return std::unexpected(source.error());
+        member.gone = std::move(*source);
+    }
+    return {};
+}
+
+std::vector<std::string> Trees::survivors(const Run& run) const {
+    std::vector<std::string> names;
+    if (run.scope == config::KillMode::tree && !run.cgroup.empty()) {
+        if (const auto pids = cgroup::all_procs(run.cgroup))
+            for (const pid_t pid : *pids)
+                names.push_back(for_people(pid));
+        return names;
+    }
+    if (!run.reaped) names.push_back(for_people(run.process.pid()));
+    for (const auto& member : run.members)
+        names.push_back(for_people(member.process.pid()));
+    return names;
+}
+
+void Trees::retire(Run& run) {
+    run.emptied.reset();
+    run.events.reset();
+    if (run.cgroup.empty()) return;
+    if (cgroup::remove(run.cgroup)) return;
+    // kill_mode `process` or `group` may leave others in it; they are the operator's wish and keep their cgroup.
+}
+
+} // namespace keepd::host

@@ -1,0 +1,54 @@
+// The upgrade as keepd carries it out on itself: candidate, rehearsal, quiesce, exec. Up to the execve nothing is
+// destroyed; whatever fails puts back what was parked and goes on. (After the exec the new image's part is
+// Host::resume; a guard that returns to the old image belongs between the two.)
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "daemon/control/port.hpp"
+#include "daemon/upgrade/candidate.hpp"
+#include "daemon/upgrade/handoff.hpp"
+#include "daemon/upgrade/rehearsal.hpp"
+#include "lib/base/error.hpp"
+#include "lib/base/exit_status.hpp"
+
+namespace keepd::host {
+
+class Host;
+
+class Upgrader {
+  public:
+    explicit Upgrader(Host& host) : host_(host) {}
+
+    // Steps 1 and 2. Returns when the rehearsal has begun, or, where there is nothing to do, when that has been
+    // answered. Error: refused, with the reason (EBUSY: another one is under way, or keepd is shutting down).
+    keep::Result<> begin(const control::UpgradeRequest& request);
+
+    // A child that is no program's has ended: true if it was the rehearsal's.
+    bool child_ended(int pid, const keep::ExitStatus& status);
+
+    // The rehearsal has passed: the loop has been left for carry_out().
+    bool ready() const { return ready_; }
+
+    // Steps 3 and 4, from outside of every handler, on the main thread. Does not return if it succeeds; otherwise
+    // keepd is as before and the operator has been told.
+    void carry_out();
+
+  private:
+    void rehearsed(keep::Result<upgrade::Answer> answer);
+    void finish(bool ok, int exit_code, const std::string& text);
+    keep::Result<keep::sys::Fd> state_for_rehearsal();
+    upgrade::Handoff begin_handoff(); // all of it but streams, clients and the descriptors' identities
+    keep::Error replace_image();
+
+    Host& host_;
+    std::optional<upgrade::Candidate> candidate_;
+    std::unique_ptr<upgrade::Rehearsal> rehearsal_;
+    std::string digest_; // of the state that was rehearsed
+    bool rehearse_only_ = false;
+    bool ready_ = false;
+};
+
+} // namespace keepd::host

@@ -1,0 +1,62 @@
+// What travels to the new image beside the State: descriptors by number, and what the rooms that own them need to go
+// on.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "daemon/control/server.hpp"
+#include "daemon/core/state.hpp"
+#include "daemon/logs/pump.hpp"
+#include "lib/base/error.hpp"
+
+namespace keepd::upgrade {
+
+// A live process of a program (its state says in which phase). The pidfd travels.
+struct CarriedRun {
+    std::string program;
+    core::RunId run;
+    int pid = 0;
+    int pidfd = -1;
+    std::string cgroup; // directory; empty: only its process group is watched
+    bool operator==(const CarriedRun&) const = default;
+};
+
+// What a carried descriptor was when it was handed over: a number alone proves nothing.
+struct CarriedFd {
+    int fd = -1;
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::uint32_t type = 0; // S_IFMT bits
+    bool operator==(const CarriedFd&) const = default;
+};
+
+struct Handoff {
+    std::string from_version;
+    std::string from_build_id;
+    std::string started_by;        // path of the first image, for upgrades without a configured binary
+    std::uint64_t soft_nofile = 0; // RLIMIT_NOFILE as keepd got it, for its programs
+    std::string tree_root;         // keepd's own cgroup directory; empty: none to use
+    core::Time parked_at;          // the last event was handled before this: the gap begins here
+    std::vector<CarriedRun> runs;
+    std::vector<logs::StreamState> streams;
+    control::Parked control;
+    std::vector<CarriedFd> descriptors; // every carried descriptor but the state's own
+    bool operator==(const Handoff&) const = default;
+};
+
+inline constexpr const char* handoff_key = "handoff"; // of its record in the checkpoint
+
+// Every descriptor number that a Handoff names, with what it is now. Errors: one of them is not open.
+keep::Result<std::vector<CarriedFd>> identify_descriptors(const Handoff& handoff);
+
+// In the new image: each named descriptor is what it was, and each used one is listed; nothing is changed. Error: the
+// first that is not, by number.
+keep::Result<> verify_descriptors(const Handoff& handoff);
+
+// Open descriptors above 2 that are in nobody's list, closed; returns their numbers with what they were, for the log.
+// `own` are further descriptors of this image (the state's).
+std::vector<std::string> close_strangers(const Handoff& handoff, const std::vector<int>& own);
+
+} // namespace keepd::upgrade

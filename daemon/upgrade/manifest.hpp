@@ -1,0 +1,39 @@
+// Manifests of what the handoff adds to the checkpoint; see daemon/checkpoint/codec.hpp.
+#pragma once
+
+#include "daemon/upgrade/handoff.hpp"
+
+namespace keepd::upgrade {
+
+template <class V>
+constexpr void fields(CarriedRun& self, V& visit) {
+    visit("program", self.program);
+    visit("run", self.run);
+    visit("pid", self.pid);
+    visit("pidfd", self.pidfd);
+    visit("cgroup", self.cgroup);
+}
+
+template <class V>
+constexpr void fields(CarriedFd& self, V& visit) {
+    visit("fd", self.fd);
+    visit("device", self.device);
+    visit("inode", self.inode);
+    visit("type", self.type);
+}
+
+template <class V>
+constexpr void fields(Handoff& self, V& visit) {
+    visit("from_version", self.from_version);
+    visit("from_build_id", self.from_build_id);
+    visit("started_by", self.started_by);
+    visit("soft_nofile", self.soft_nofile);
+    visit("tree_root", self.tree_root);
+    visit("parked_at", self.parked_at);
+    visit("runs", self.runs);
+    visit("streams", self.streams);
+    visit("control", self.control);
+    visit("descriptors", self.descriptors);
+}
+
+} // namespace keepd::upgrade

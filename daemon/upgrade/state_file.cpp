@@ -1,0 +1,52 @@
+#include "daemon/upgrade/state_file.hpp"
+
+#include <cstdio>
+
+#include "daemon/checkpoint/codec.hpp"
+#include "daemon/checkpoint/manifest_notice.hpp"
+#include "daemon/control/manifest.hpp"
+#include "daemon/logs/manifest.hpp"
+#include "daemon/upgrade/manifest.hpp"
+#include "daemon/upgrade/rehearsal.hpp"
+#include "daemon/version.hpp"
+
+namespace keepd::upgrade {
+
+checkpoint::Records encode(const Handoff& handoff) {
+    return {{handoff_key, checkpoint::save(handoff)}};
+}
+
+keep::Result<Resumed> read_state(int fd) {
+    auto loaded = checkpoint::load(fd);
+    if (!loaded) return std::unexpected(loaded.error());
+    const auto record = loaded->records.find(handoff_key);
+    if (record == loaded->records.end()) return keep::fail("the state holds no handoff");
+    auto handoff = checkpoint::restore<Handoff>(record->second);
+    if (!handoff) return keep::fail_in(handoff_key, handoff.error());
+    loaded->records.erase(record);
+    checkpoint::Unknown unknown;
+    auto state = checkpoint::decode(loaded->records, unknown);
+    if (!state) return std::unexpected(state.error());
+    return Resumed{loaded->header, std::move(*state), std::move(unknown), std::move(*handoff)};
+}
+
+std::string digest(const core::State& state, const checkpoint::Unknown& unknown, const Handoff& handoff) {
+    auto records = checkpoint::encode(state, unknown);
+    records.merge(encode(handoff));
+    return checkpoint::digest(records);
+}
+
+int rehearse(int state_fd) {
+    const auto resumed = read_state(state_fd);
+    if (!resumed) {
+        std::fprintf(stderr, "%s\n", resumed.error().message.c_str());
+        return 1;
+    }
+    const Answer answer{version(), own_build_id(),
+                        std::to_string(checkpoint::format_major) + "." + std::to_string(checkpoint::format_minor),
+                        digest(resumed->state, resumed->unknown, resumed->handoff), resumed->state.programs.size()};
+    const std::string text = to_text(answer);
+    return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0 ? 0 : 1;
+}
+
+} // namespace keepd::upgrade

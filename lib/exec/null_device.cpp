@@ -1,0 +1,35 @@
+#include "lib/exec/null_device.hpp"
+
+#include <atomic>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include "lib/sys/fd.hpp"
+
+namespace keep::exec {
+namespace {
+
+constexpr int high_number = 64; // out of the way of numbers that programs are given
+std::atomic<int> cached = -1;
+
+// A descriptor that was closed may have come to life again as something else: never hand that to a child.
+bool is_null_device(int fd) {
+    struct stat about{};
+    return fd >= 0 && ::fstat(fd, &about) == 0 && S_ISCHR(about.st_mode) && about.st_rdev == ::makedev(1, 3);
+}
+
+} // namespace
+
+Result<int> null_device_fd() {
+    int known = cached.load();
+    if (is_null_device(known)) return known;
+    auto opened = sys::open("/dev/null", O_RDWR);
+    if (!opened) return std::unexpected(opened.error());
+    if (auto high = sys::duplicate(opened->get(), high_number)) opened = std::move(high); // a low limit: stay low
+    // The one that lost the race closes its own and takes the other's.
+    if (!cached.compare_exchange_strong(known, opened->get())) return known;
+    return opened->release();
+}
+
+} // namespace keep::exec

@@ -1,0 +1,63 @@
+// Descriptors with one owner. Everything is born close-on-exec; the upgrade's handoff alone clears that flag.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+#include <utility>
+
+#include "lib/base/error.hpp"
+
+namespace keep::sys {
+
+// Owns one descriptor, or none. Move-only; closes in its destructor.
+class Fd {
+  public:
+    Fd() = default;
+    static Fd adopt(int fd) { return Fd(fd); } // takes over an open descriptor (or -1)
+    Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+    Fd& operator=(Fd&& other) noexcept {
+        if (this != &other) {
+            reset();
+            fd_ = std::exchange(other.fd_, -1);
+        }
+        return *this;
+    }
+    ~Fd() { reset(); }
+
+    int get() const { return fd_; }
+    explicit operator bool() const { return fd_ >= 0; }
+    [[nodiscard]] int release() { return std::exchange(fd_, -1); } // the caller owns it now
+    void reset() noexcept;
+
+  private:
+    explicit Fd(int fd) : fd_(fd) {}
+    int fd_ = -1;
+};
+
+struct Pipe {
+    Fd read;
+    Fd write;
+};
+
+// What a descriptor is, to tell a carried one from a stranger that got its number. fstat(2).
+struct FdIdentity {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::uint32_t type = 0; // st_mode & S_IFMT
+    bool operator==(const FdIdentity&) const = default;
+};
+
+Result<Fd> open(const std::string& path, int flags, mode_t mode = 0); // O_CLOEXEC is added
+Result<Pipe> pipe(int flags = 0);                                     // pipe2 with O_CLOEXEC added
+Result<Fd> duplicate(int fd, int at_least = 3);                       // F_DUPFD_CLOEXEC
+Result<> set_close_on_exec(int fd, bool on);
+Result<> set_nonblocking(int fd, bool on);
+Result<FdIdentity> identify(int fd);
+
+Result<std::string> read_file(const std::string& path, std::size_t limit = std::size_t{64} << 20);
+Result<std::string> read_all(int fd, std::size_t limit = std::size_t{64} << 20); // from the current offset to the end
+Result<> write_all(int fd, std::string_view bytes);                              // retries EINTR and short writes
+
+} // namespace keep::sys

@@ -1,0 +1,38 @@
+// Processes held by descriptor: signalled without meeting a stranger who got the number, waited for one at a time.
+#pragma once
+
+#include <optional>
+#include <sys/types.h>
+
+#include "lib/base/error.hpp"
+#include "lib/base/exit_status.hpp"
+#include "lib/sys/fd.hpp"
+
+namespace keep::sys {
+
+// pidfd_open(2), close-on-exec. Safe only while `pid` cannot have been reaped by anyone. Linux 5.3.
+Result<Fd> pidfd_open(pid_t pid);
+
+// ESRCH once the process has been reaped. A zombie can be signalled, to no effect. `signal` 0 only asks. Linux 5.1.
+Result<> pidfd_send_signal(int pidfd, int signal);
+
+// A child that has ended.
+struct ChildExit {
+    pid_t pid = 0;
+    ExitStatus status;
+    ResourceUsage usage; // its own and that of the children it waited for
+};
+
+// Whether and how the child behind `pidfd` ended; nothing while it runs. ECHILD: not our child, or already reaped.
+Result<std::optional<ChildExit>> peek_exit(int pidfd); // leaves it a zombie
+Result<std::optional<ChildExit>> reap(int pidfd);
+Result<ChildExit> reap_blocking(int pidfd); // waits for the end
+
+// Some child that has ended, whichever; nothing if there is none, also where there are no children at all.
+Result<std::optional<ChildExit>> peek_any_exit();
+Result<std::optional<ChildExit>> reap_any();
+
+// The child with this number, which peek_any_exit() has reported: a number is enough while it is a zombie of ours.
+Result<std::optional<ChildExit>> reap_zombie(pid_t pid);
+
+} // namespace keep::sys
