@@ -1,8 +1,8 @@
 // Everything an upgrade reads that somebody else wrote: a candidate's ELF file, its answer in the rehearsal, and the
 // env_files of programs. The first byte chooses.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
-#include <cstring>
 #include <string_view>
 
 #include "daemon/host/program_environment.hpp"
@@ -19,7 +19,7 @@ void elf(std::string_view bytes) {
     const auto image = keepd::upgrade::examine_elf(
         [&](std::uint64_t offset, std::span<char> into) {
             if (offset > bytes.size() || into.size() > bytes.size() - offset) return false;
-            std::memcpy(into.data(), bytes.data() + offset, into.size());
+            std::ranges::copy(bytes.substr(offset, into.size()), into.begin());
             return true;
         },
         bytes.size());

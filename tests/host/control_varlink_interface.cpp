@@ -82,10 +82,10 @@ class Reader {
             const std::string name = match("[A-Za-z]([_]?[A-Za-z0-9])*", "a field's name");
             if (!seen.insert(name).second) throw std::runtime_error("field " + name + " is there twice");
             if (take(":")) {
-                type.fields.emplace_back(name, any());
+                type.fields.push_back({name, any()});
             } else {
                 type.kind = Type::Kind::words;
-                type.fields.emplace_back(name, Type{});
+                type.fields.push_back({name, Type{}});
             }
         } while (take(","));
         expect(")");

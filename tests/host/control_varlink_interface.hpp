@@ -12,13 +12,20 @@
 
 namespace keepd::test {
 
+struct Member;
+
 struct Type {
     enum class Kind { boolean, integer, floating, text, object, named, structure, words, array, map };
     Kind kind = Kind::object;
     bool nullable = false;
-    std::string name;                                 // named
-    std::vector<std::pair<std::string, Type>> fields; // structure; of words only the names
-    std::shared_ptr<Type> element;                    // array, map
+    std::string name;              // named
+    std::vector<Member> fields;    // structure; of words only the names
+    std::shared_ptr<Type> element; // array, map
+};
+
+struct Member {
+    std::string name;
+    Type type;
 };
 
 struct Interface {

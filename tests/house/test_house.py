@@ -104,6 +104,8 @@ PLANTED = [
     (house.check_file_lengths, "lib/base/a.cpp", "\n" * 401, "over 400 lines"),
     (house.check_link_lines, "daemon/core/meson.build",
      "core_lib = static_library('c', 'a.cpp',\n  dependencies: [base, sys])\n", "must not link sys"),
+    (house.check_link_lines, "daemon/ctl/meson.build",
+     "ctl_lib = static_library('c', 'a.cpp', dependencies: [control_vocabulary, core])\n", "must not link core"),
     (house.check_link_lines, "tests/core/meson.build",
      "test('x', executable('x', 'x.cpp', dependencies: [core, exec, test_support]))\n", "must not link exec"),
     (house.check_every_source_is_built, "lib/base/forgotten.cpp", "\n", "is not in lib/base/meson.build"),
