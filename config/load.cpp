@@ -47,6 +47,7 @@ class Loader {
         if (draft.include) read_includes(draft.include, path);
 
         streams_.claim_own_log(draft.daemon.log.target, draft.log_target_at);
+        look_for_log_directory(draft);
         Plan plan;
         for (const Value& program : programs_)
             add_program(plan, program, draft);
@@ -57,6 +58,15 @@ class Loader {
     }
 
   private:
+    // As for the programs' streams: keepd makes its own log_dir; any other directory must be there.
+    void look_for_log_directory(const MainDraft& draft) {
+        const std::string& target = draft.daemon.log.target;
+        if (!draft.log_target_at || target.starts_with(draft.daemon.log_dir + "/")) return;
+        const std::string directory = directory_of(target);
+        if (const auto why = facts_.directory(directory))
+            faults_.at(draft.log_target_at, "directory " + in_quotes(directory) + ": " + *why);
+    }
+
     // Nothing: reported, as a fault of the file itself.
     const Document* read_main(const std::string& path) {
         faults_.enter(path);

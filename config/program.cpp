@@ -1,5 +1,6 @@
 #include "config/program.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cstdint>
 
@@ -72,7 +73,12 @@ void settle_identity(Reader& in, ProgramDraft& draft) {
         in.faults.at(draft.user_at, "no such user " + in_quotes(user));
         return;
     }
-    if (gid) identity.gid = *gid;
+    if (gid) {
+        // The given group takes the place of the user's own, as in a systemd unit.
+        std::erase(identity.groups, identity.gid);
+        identity.gid = *gid;
+        if (std::ranges::find(identity.groups, *gid) == identity.groups.end()) identity.groups.push_back(*gid);
+    }
     draft.program.identity = std::move(identity);
 }
 

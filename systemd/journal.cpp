@@ -2,7 +2,6 @@
 
 #include <sys/uio.h>
 #include <systemd/sd-journal.h>
-#include <unistd.h>
 
 namespace keepd::systemd {
 
@@ -19,10 +18,6 @@ bool journal_send(int priority, std::string_view message, const JournalFields& f
     for (auto& line : lines)
         vectors.push_back({line.data(), line.size()});
     return sd_journal_sendv(vectors.data(), static_cast<int>(vectors.size())) >= 0;
-}
-
-bool journal_available() {
-    return access("/run/systemd/journal/socket", W_OK) == 0;
 }
 
 } // namespace keepd::systemd

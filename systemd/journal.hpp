@@ -14,7 +14,4 @@ using JournalFields = std::vector<std::pair<std::string_view, std::string>>;
 // Sends one record. `priority` as in syslog(3). True if the journal took it.
 bool journal_send(int priority, std::string_view message, const JournalFields& fields);
 
-// A journal is there to send to.
-bool journal_available();
-
 } // namespace keepd::systemd

@@ -34,6 +34,7 @@ constexpr void fields(Pending& self, V& visit) {
     visit("next_notice", self.next_notice);
     visit("more", self.more);
     visit("wait", self.wait);
+    visit("first", self.first);
     visit("method", self.method);
     visit("answer", self.answer);
 }

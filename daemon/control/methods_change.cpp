@@ -6,6 +6,7 @@
 #include "daemon/control/methods.hpp"
 #include "daemon/control/parameters.hpp"
 #include "daemon/control/waits.hpp"
+#include "daemon/core/describe.hpp"
 #include "daemon/core/step.hpp"
 #include "lib/base/signals.hpp"
 
@@ -75,7 +76,7 @@ std::optional<Answer> signal(Call& call) {
     std::vector<Settled> results;
     for (const std::string& name : *names) {
         const auto found = call.port.state().programs.find(name);
-        const bool alive = found != call.port.state().programs.end() && core::live_run(found->second).value != 0;
+        const bool alive = found != call.port.state().programs.end() && core::pid_of(found->second) != 0;
         if (alive) call.port.submit(core::SignalAsked{name, call.caller.uid, *number});
         results.push_back({name, alive, true, alive ? keep::signal_name(*number) + " sent" : "has no process"});
     }

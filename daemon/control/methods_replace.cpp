@@ -29,17 +29,23 @@ std::optional<Answer> reload(Call& call) {
 
     const auto plan = dry_run ? call.port.plan() : call.port.prepare_reload();
     if (!plan) {
-        // Left to the policy too, so that status and log know of the attempt as they would of a SIGHUP's.
-        if (!dry_run) call.port.submit(core::ReloadAsked{});
+        // Left to the policy too, so that status and log know of the attempt as they would of a SIGHUP's; but not for
+        // after an upgrade, when the file may be another: who is told "nothing was changed" can rely on it.
+        if (!dry_run && !call.port.state().daemon.upgrading) call.port.submit(core::ReloadAsked{});
         return config_wrong(plan.error());
     }
-    Pending pending{
-        .kind = Pending::Kind::reload, .wait = wait, .method = "Reload", .answer = plan_text(*plan, call.port.state())};
+    Pending pending{.kind = Pending::Kind::reload,
+                    .wait = wait,
+                    .first = core::RunId{call.port.state().daemon.next_run},
+                    .method = "Reload",
+                    .answer = plan_text(*plan, call.port.state())};
     if (dry_run) return outcome({}, pending.answer);
 
     call.port.submit(core::ReloadAsked{});
     if (call.port.state().daemon.deferred.reload) { // until the upgrade that is under way has ended
-        if (!wait) return outcome({}, pending.answer);
+        // The file is read then; what it says now is nobody's promise.
+        if (!wait) return outcome({}, to_text(later_plan("reloading as soon as the upgrade is over")));
+        pending.answer.clear();
         call.pending = std::move(pending);
         return std::nullopt;
     }

@@ -36,6 +36,7 @@ struct Pending {
     std::uint64_t next_notice = 0;    // events: the next number to send
     bool more = false;
     bool wait = true;     // reload: also for what it left to settle
+    core::RunId first{};  // reload: runs from this one on may be its doing
     std::string method{}; // short name, for the reply's wording and shape
     std::string answer{}; // JSON text of what the reply will carry besides; of an upgrade: how it began
     bool operator==(const Pending&) const = default;

@@ -19,7 +19,12 @@ Result<Fd> listen_at(const config::Control& settings) {
     std::filesystem::create_directories(std::filesystem::path(settings.path).parent_path(), ignored);
     const auto probe = keep::sys::connect_unix(settings.path);
     // EAGAIN: somebody listens, with a full backlog.
-    if (probe || probe.error().code == EAGAIN) return fail_errno("listen on", settings.path, EADDRINUSE);
+    if (probe || probe.error().code == EAGAIN) {
+        const auto owner = probe ? keep::sys::peer_credentials(probe->get()) : keep::fail("");
+        return keep::fail("listen on '" + settings.path + "': a keepd answers there already" +
+                              (owner ? " (pid " + std::to_string(owner->pid) + ")" : ""),
+                          EADDRINUSE);
+    }
     return keep::sys::listen_unix(settings.path, {.mode = settings.mode, .group = settings.group});
 }
 

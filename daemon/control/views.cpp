@@ -89,13 +89,16 @@ json fields_view(const std::vector<core::FieldChange>& fields) {
     return list;
 }
 
-json log_view(const std::string& name, const std::map<std::string, logs::StreamStatus>& log_status) {
+json log_view(const config::Program& program, const std::map<std::string, logs::StreamStatus>& log_status) {
     json view = json::object();
-    for (const char* stream : {"stdout", "stderr"}) {
-        const auto found = log_status.find(name + "/" + stream);
+    for (const auto& [stream, output] : {std::pair("stdout", &program.out), std::pair("stderr", &program.err)}) {
+        const auto found = log_status.find(program.name + "/" + stream);
         if (found == log_status.end()) continue;
         const logs::StreamStatus& status = found->second;
-        view[stream] = {{"bytes", status.bytes}, {"dropped_bytes", status.dropped_bytes}, {"problem", status.problem}};
+        view[stream] = {{"path", output->path},
+                        {"bytes", status.bytes},
+                        {"dropped_bytes", status.dropped_bytes},
+                        {"problem", status.problem}};
     }
     return view;
 }
@@ -169,7 +172,7 @@ json program_view(const core::Program& program, const core::Now& now, const std:
         {"command", program.spec.argv},
         {"memory_bytes", usage ? json(usage->memory_bytes) : json(nullptr)},
         {"cpu_s", usage ? json(usage->cpu_s) : json(nullptr)},
-        {"log", log_view(program.spec.name, log_status)},
+        {"log", log_view(program.spec, log_status)},
     };
 }
 
@@ -212,6 +215,12 @@ json plan_view(const core::PlanDiff& plan, const core::State& before) {
             {"daemon", fields_view(plan.daemon)},
             {"untouched", plan.untouched},
             {"text", core::describe(plan, before)}};
+}
+
+json later_plan(const std::string& text) {
+    return {
+        {"plan",
+         {{"programs", json::array()}, {"daemon", json::array()}, {"untouched", 0}, {"text", json::array({text})}}}};
 }
 
 json results_view(std::span<const Settled> results) {

@@ -26,6 +26,8 @@ nlohmann::json log_files_view(const core::Program&);
 nlohmann::json exit_view(const std::optional<keep::ExitStatus>&); // null: has not ended yet
 nlohmann::json notice_view(const core::Notice&);
 nlohmann::json plan_view(const core::PlanDiff&, const core::State& before);
+// In the place of a plan that is not made yet, or was made while nobody kept its details.
+nlohmann::json later_plan(const std::string& text);
 nlohmann::json results_view(std::span<const Settled>);
 
 } // namespace keepd::control

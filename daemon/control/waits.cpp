@@ -85,8 +85,9 @@ std::optional<Answer> reload_ended(Pending& pending, const core::State& state, c
     const auto& last = state.daemon.last_reload;
     if (!last) return refused("the reload was not carried out");
     if (!last->ok) return config_wrong(lines_of(last->text));
+    if (pending.answer.empty()) pending.answer = to_text(later_plan("after the upgrade: " + last->text));
     pending.kind = Pending::Kind::wishes;
-    if (pending.wait) pending.wishes = core::wishes_of_reload(state);
+    if (pending.wait) pending.wishes = core::wishes_of_reload(state, pending.first);
     return look_after(pending, state, now, {}, true);
 }
 

@@ -93,6 +93,7 @@ struct UpgradeFinished {
     bool ok = false;
     bool replaced = false; // this is the new image: generation counts up
     std::string text;
+    bool rehearsal_only = false; // says nothing of upgrades that were meant
 };
 
 using Event = std::variant<StartAsked, StopAsked, RestartAsked, SignalAsked, Spawned, SpawnFailed, Exited, TreeEmpty,

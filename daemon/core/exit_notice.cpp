@@ -25,7 +25,7 @@ std::string consequence_of(const Verdict& verdict) {
     }
     std::string text =
         verdict.delay > Duration::zero() ? "next start in " + keep::to_human(verdict.delay) : "starting again";
-    if (verdict.retry.failures > 0) text += " (attempt " + std::to_string(verdict.retry.failures + 1) + ")";
+    if (verdict.retry.failures > 0) text += " (failure " + std::to_string(verdict.retry.failures) + ")";
     if (verdict.retry.slow) text += ", slowly after too many starts";
     return text;
 }

@@ -12,7 +12,7 @@ namespace keepd::core {
 std::size_t announce_exit(Turn& turn, const Program& program, const Ending& ending, bool ordered,
                           const std::string& consequence);
 
-// "next start in 0.5 s (attempt 2)", "completed", "not restarted"
+// "next start in 0.5 s (failure 1)", "completed", "not restarted"
 std::string consequence_of(const Verdict& verdict);
 
 // "stopped", "starting again", "removed"

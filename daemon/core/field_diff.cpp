@@ -168,6 +168,19 @@ std::vector<FieldChange> changed_fields(const config::Program& from, const confi
     return changes.take();
 }
 
+namespace {
+
+// The socket lies in the runtime_dir and moves with it alone: whoever asked for the one did not ask for the other.
+bool follows_runtime_dir(const config::Daemon& from, const config::Daemon& to) {
+    const auto below = [](const config::Daemon& daemon) -> std::optional<std::string> {
+        if (!daemon.control.path.starts_with(daemon.runtime_dir + "/")) return std::nullopt;
+        return daemon.control.path.substr(daemon.runtime_dir.size());
+    };
+    return from.runtime_dir != to.runtime_dir && below(from) && below(from) == below(to);
+}
+
+} // namespace
+
 std::vector<FieldChange> changed_fields(const config::Daemon& from, const config::Daemon& to) {
     if (from == to) return {};
     Changes changes;
@@ -177,7 +190,8 @@ std::vector<FieldChange> changed_fields(const config::Daemon& from, const config
     changes.compare("log_dir", live, from.log_dir, to.log_dir);
     changes.compare("state_dir", next_start, from.state_dir, to.state_dir);
     changes.compare("runtime_dir", next_start, from.runtime_dir, to.runtime_dir);
-    changes.compare("control.path", live, from.control.path, to.control.path);
+    changes.compare("control.path", follows_runtime_dir(from, to) ? next_start : live, from.control.path,
+                    to.control.path);
     changes.compare("control.mode", live, from.control.mode, to.control.mode, field_text::octal);
     changes.compare("control.group", live, from.control.group, to.control.group, optional_gid);
     changes.compare("shutdown_timeout", live, from.shutdown_timeout, to.shutdown_timeout);

@@ -67,6 +67,8 @@ void survived(Turn& turn, Program& program, const Stopping& here, const Survived
              "processes outlived SIGKILL: " + names + "; it is sent again every 5 s");
 }
 
+} // namespace
+
 // stop.* is live: the next rung comes by the new sequence. A SIGKILL that was sent stays sent.
 void adapt_rung(Turn& turn, Program& program, Stopping& here, const config::Program& before) {
     const std::size_t old_size = before.stop.sequence.size();
@@ -76,8 +78,6 @@ void adapt_rung(Turn& turn, Program& program, Stopping& here, const config::Prog
     here.rung = rung;
     set_phase(turn, program, here);
 }
-
-} // namespace
 
 void in_stopping(Turn& turn, Program& program, Stopping here, const ProgramEvent& event) {
     std::visit(overloaded{

@@ -16,6 +16,9 @@ void in_backoff(Turn& turn, Program& program, Backoff here, const ProgramEvent& 
 void in_completed(Turn& turn, Program& program, const ProgramEvent& event);
 void in_failed(Turn& turn, Program& program, const ProgramEvent& event);
 
+// A stop goes on by the program's new spec; `before` is the one that it climbed by until now.
+void adapt_rung(Turn& turn, Program& program, Stopping& here, const config::Program& before);
+
 // Asks the phase that the program is in.
 void meet(Turn& turn, Program& program, const ProgramEvent& event);
 

@@ -102,14 +102,18 @@ Progress progress(const State& state, const Wish& wish, Time now) {
     return pending();
 }
 
-std::vector<Wish> wishes_of_reload(const State& after) {
+std::vector<Wish> wishes_of_reload(const State& after, RunId first) {
     std::vector<Wish> wishes;
     for (const auto& [name, program] : after.programs) {
         if (program.goal == Goal::removed) {
             wishes.push_back({Wish::Kind::removed, name, program.run});
             continue;
         }
-        if (program.why.cause != Cause::reload || program.goal != Goal::up) continue;
+        if (program.goal != Goal::up) continue;
+        // The reload started it, and it could not be: the policy has the next word already.
+        if (program.why.cause == Cause::spawn_error && program.run >= first)
+            wishes.push_back({Wish::Kind::started, name, program.run});
+        if (program.why.cause != Cause::reload) continue;
         if (std::holds_alternative<Stopping>(program.phase))
             wishes.push_back({Wish::Kind::restarted, name, program.run});
         else if (std::holds_alternative<Starting>(program.phase))

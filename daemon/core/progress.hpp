@@ -32,7 +32,8 @@ struct Progress {
 
 Progress progress(const State&, const Wish&, Time now);
 
-// The wishes that a reload leaves behind: what has to settle before it is done.
-std::vector<Wish> wishes_of_reload(const State& after);
+// The wishes that a reload leaves behind: what has to settle before it is done. `first`: the number of the first run
+// that it can have started.
+std::vector<Wish> wishes_of_reload(const State& after, RunId first);
 
 } // namespace keepd::core

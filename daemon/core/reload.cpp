@@ -21,9 +21,13 @@ void say(Turn& turn, Notice::Level level, std::string text) {
 void add(Turn& turn, const config::Program& spec, Why why) {
     auto [at, is_new] = turn.state.programs.try_emplace(spec.name);
     Program& program = at->second;
-    program.spec = spec;
+    const config::Program before = std::exchange(program.spec, spec);
     if (!is_new) {
         // It was removed, is still being stopped, and has come back: what stands in the config is a new program.
+        if (auto* stopping = std::get_if<Stopping>(&program.phase)) {
+            Stopping here = *stopping;
+            adapt_rung(turn, program, here, before);
+        }
         program.retry = {};
         program.goal = spec.autostart ? Goal::up : Goal::down;
         set_phase(turn, program, program.phase, std::move(why));
@@ -75,6 +79,9 @@ void change_settings(Turn& turn, const config::Daemon& next, const std::vector<F
     effective.config_path = settings.config_path;
     effective.state_dir = settings.state_dir;
     effective.runtime_dir = settings.runtime_dir;
+    for (const FieldChange& field : fields)
+        if (field.field == "control.path" && field.reach == Reach::next_start)
+            effective.control.path = settings.control.path;
     settings = std::move(effective);
     turn.effects.daemon_touched = true;
 

@@ -59,6 +59,12 @@ void begin_stop(Turn& turn, Program& program, RunId run, int pid, Time since, Wh
 
 void climb(Turn& turn, Program& program, const Stopping& here) {
     set_phase(turn, program, climbed(turn, program, here));
+    const auto& sequence = program.spec.stop.sequence;
+    if (here.rung == 0 || here.rung > sequence.size()) return; // the first signal is told by whoever ordered the stop
+    const bool kill = here.rung == sequence.size();
+    announce(turn, program, Notice::Kind::state, kill ? Notice::Level::warning : Notice::Level::info,
+             std::string(here.ended ? "what it left behind" : "it") + " is still there, " +
+                 (kill ? "SIGKILL" : keep::signal_name(sequence[here.rung].signal)) + " sent");
 }
 
 Stopping climbed(Turn& turn, const Program& program, Stopping here) {

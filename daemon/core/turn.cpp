@@ -21,9 +21,11 @@ Notice numbered(Turn& turn, Notice::Kind kind, Notice::Level level, std::string 
     return notice;
 }
 
-Notice::Level level_of(const Phase& phase) {
-    if (std::holds_alternative<Failed>(phase)) return Notice::Level::error;
-    if (std::holds_alternative<Backoff>(phase)) return Notice::Level::warning;
+Notice::Level level_of(const Program& program) {
+    if (std::holds_alternative<Failed>(program.phase)) return Notice::Level::error;
+    // Of an end a line of its own has told; a start that failed has this one alone.
+    if (std::holds_alternative<Backoff>(program.phase))
+        return program.why.cause == Cause::spawn_error ? Notice::Level::error : Notice::Level::warning;
     return Notice::Level::info;
 }
 
@@ -44,7 +46,7 @@ void set_phase(Turn& turn, Program& program, Phase next, Why why) {
     std::string text(word);
     const std::string reason = explain(program, turn.now.time);
     if (!reason.empty()) text += ": " + reason;
-    announce(turn, program, Notice::Kind::state, level_of(program.phase), std::move(text));
+    announce(turn, program, Notice::Kind::state, level_of(program), std::move(text));
 }
 
 void set_phase(Turn& turn, Program& program, Phase next) {

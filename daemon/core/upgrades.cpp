@@ -65,7 +65,7 @@ void begin_upgrade(Turn& turn, const UpgradeBegun& begun) {
 void finish_upgrade(Turn& turn, const UpgradeFinished& finished) {
     Daemon& daemon = turn.state.daemon;
     daemon.upgrading.reset();
-    daemon.last_upgrade = Outcome{turn.now.wall, finished.ok, finished.text};
+    if (!finished.rehearsal_only) daemon.last_upgrade = Outcome{turn.now.wall, finished.ok, finished.text};
     if (finished.replaced) {
         ++daemon.generation;
         daemon.upgraded_at = turn.now.wall;

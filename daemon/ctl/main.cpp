@@ -10,6 +10,7 @@
 #include "daemon/ctl/verbs.hpp"
 #include "daemon/version.hpp"
 #include "lib/base/signals.hpp"
+#include "lib/base/text.hpp"
 
 namespace keepd::ctl {
 namespace {
@@ -97,6 +98,10 @@ class CommandLine {
             app_.parse(argc, argv);
         } catch (const CLI::ParseError& error) {
             const bool asked_for = error.get_exit_code() == 0; // --help, --version
+            if (const auto unknown = unknown_verb({argv + 1, argv + argc}); !asked_for && !unknown.empty()) {
+                std::fprintf(stderr, "keepctl: %s\n", unknown.c_str());
+                return static_cast<int>(ExitCode::wrong_usage);
+            }
             const int code = app_.exit(error);
             return asked_for ? code : static_cast<int>(ExitCode::wrong_usage);
         }
@@ -106,6 +111,25 @@ class CommandLine {
     }
 
   private:
+    // What the library calls a missing subcommand, when there is one that it does not know.
+    std::string unknown_verb(const std::vector<std::string>& words) const {
+        if (!app_.get_subcommands().empty()) return {};
+        std::vector<std::string> verbs;
+        for (const CLI::App* sub : app_.get_subcommands([](const CLI::App*) { return true; }))
+            verbs.push_back(sub->get_name());
+        for (std::size_t at = 0; at < words.size(); ++at) {
+            if (words[at] == "--socket")
+                ++at;
+            else if (!words[at].starts_with('-')) {
+                const std::vector<std::string_view> known(verbs.begin(), verbs.end());
+                const auto meant = keep::nearest(words[at], known);
+                return "unknown verb '" + words[at] + "'" +
+                       (meant ? ", did you mean '" + *meant + "'?" : "; see keepctl --help");
+            }
+        }
+        return {};
+    }
+
     CLI::App* verb(const char* name, const char* about, Run run) {
         CLI::App* sub = app_.add_subcommand(name, about);
         sub->callback([this, run = std::move(run)] { run_ = run; });
@@ -189,7 +213,7 @@ class CommandLine {
         });
         upgrades->add_option("PATH", given.upgrade.binary, "the new binary (default: the configured one)");
         upgrades->add_flag("--rehearse-only", given.upgrade.rehearse_only, "try it on the real state, change nothing");
-        upgrades->add_flag("--force", given.upgrade.force, "also the same build; also where there is no way back");
+        upgrades->add_flag("--force", given.upgrade.force, "also the same build");
         waits(upgrades);
         verb("reopen-logs", "open all log files anew by their paths", [&] { return reopen_logs(given.common); });
         waits(verb("shutdown", "stop every program, then keepd",

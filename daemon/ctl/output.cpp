@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "daemon/ctl/reply_view.hpp"
 #include "daemon/ctl/text_width.hpp"
 
 namespace keepd::ctl {
@@ -20,6 +21,10 @@ void print_json(const json& value) {
 }
 
 ExitCode report(const Common& common, const CallError& error) {
+    json parameters = json::parse(error.parameters, nullptr, false);
+    if (!parameters.is_object()) parameters = json::object();
+    // Some of several programs may have done well all the same.
+    if (!common.json) print(results_text(parameters, true));
     std::string_view rest = error.text;
     for (const char* prefix = "keepctl: "; !rest.empty(); prefix = "         ") {
         const std::size_t end = std::min(rest.find('\n'), rest.size());
@@ -27,11 +32,10 @@ ExitCode report(const Common& common, const CallError& error) {
         rest.remove_prefix(std::min(end + 1, rest.size()));
     }
     if (common.json) {
-        json parameters = json::parse(error.parameters, nullptr, false);
         print_json({{"error", error.error},
                     {"message", error.text},
                     {"exit_code", static_cast<int>(error.code)},
-                    {"parameters", parameters.is_object() ? std::move(parameters) : json::object()}});
+                    {"parameters", std::move(parameters)}});
     }
     return error.code;
 }

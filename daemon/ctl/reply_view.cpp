@@ -25,9 +25,10 @@ std::string programs_text(std::int64_t count) {
 
 } // namespace
 
-std::string results_text(const json& reply) {
+std::string results_text(const json& reply, bool only_good) {
     std::string text;
     for (const json& result : list_of(reply, "results")) {
+        if (only_good && !flag_of(result, "ok")) continue;
         std::string what = text_of(result, "text");
         if (!flag_of(result, "done")) what = "asked";
         text += printable(text_of(result, "name") + ": " + what) + "\n";
@@ -40,6 +41,9 @@ std::string plan_text(const json& reply) {
     std::string text;
     for (const std::string& line : texts_of(plan, "text"))
         text += printable(line) + "\n";
+    const bool later =
+        plan.contains("programs") && list_of(plan, "programs").empty() && list_of(plan, "daemon").empty();
+    if (later && !text.empty()) return text; // what an upgrade held back
     const std::string untouched = programs_text(number_of(plan, "untouched").value_or(0)) + " untouched\n";
     return text.empty() ? "nothing changes, " + untouched : text + untouched;
 }

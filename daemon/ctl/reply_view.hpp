@@ -8,7 +8,8 @@
 
 namespace keepd::ctl {
 
-std::string results_text(const nlohmann::json& reply);            // of Start, Stop, Restart, Signal: a line each
+// Of Start, Stop, Restart, Signal: a line each; of a failure only those that did well, where asked so.
+std::string results_text(const nlohmann::json& reply, bool only_good = false);
 std::string plan_text(const nlohmann::json& reply);               // of Reload: what it does or did, and why
 std::string upgrade_text(const nlohmann::json& reply);            // of Upgrade: one line
 std::string event_text(const nlohmann::json& event, const Look&); // one notice: one line

@@ -170,7 +170,9 @@ std::vector<Line> detail_lines(const json& program) {
     add("command", command);
     for (const auto& [stream, status] : object_of(program, "log").items()) {
         const auto dropped = number_of(status, "dropped_bytes").value_or(0);
-        std::string text = keep::human_size(static_cast<std::uint64_t>(number_of(status, "bytes").value_or(0)));
+        std::string text = text_of(status, "path");
+        if (!text.empty()) text += ", ";
+        text += keep::human_size(static_cast<std::uint64_t>(number_of(status, "bytes").value_or(0)));
         text += " written";
         if (dropped > 0) text += ", " + keep::human_size(static_cast<std::uint64_t>(dropped)) + " dropped";
         if (const std::string problem = text_of(status, "problem"); !problem.empty()) text += ", " + problem;

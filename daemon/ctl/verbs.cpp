@@ -50,11 +50,12 @@ ExitCode status(const Common& common, const std::vector<std::string>& names) {
 ExitCode order(const Common& common, const std::string& method, const std::vector<std::string>& names,
                const Waiting& waiting) {
     const auto reply = ask(common, method.c_str(), {{"names", names}, {"wait", waiting.wait}}, waiting);
-    return show(common, reply, results_text);
+    return show(common, reply, [](const json& done) { return results_text(done); });
 }
 
 ExitCode signal(const Common& common, const std::string& signal, const std::vector<std::string>& names) {
-    return show(common, ask(common, "Signal", {{"names", names}, {"signal", signal}}), results_text);
+    return show(common, ask(common, "Signal", {{"names", names}, {"signal", signal}}),
+                [](const json& done) { return results_text(done); });
 }
 
 ExitCode reload(const Common& common, bool dry_run, const Waiting& waiting) {
@@ -79,7 +80,9 @@ ExitCode shutdown(const Common& common, const Waiting& waiting) {
     if (waiting.limit) deadline = keep::sys::monotonic_now() + *waiting.limit;
     const auto reply = client->call("Shutdown", {{"wait", waiting.wait}}, waiting.limit);
     // keepd answers when every program has stopped, and ends then: who asked may want its socket, or its binary.
-    if (reply && waiting.wait) client->wait_for_end(deadline);
+    if (reply && waiting.wait && !client->wait_for_end(deadline))
+        return report(common,
+                      {ExitCode::timed_out, "keepd has stopped every program and has not ended in time", {}, {}});
     return show(common, reply, [](const json&) { return std::string(); });
 }
 

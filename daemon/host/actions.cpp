@@ -74,11 +74,11 @@ void Host::perform(const core::BeginReload&) {
         submit(core::PlanRefused{text});
     }
     trim_due_ = true;
-    systemd::notify_ready(status_line());
+    ready_due_ = true; // told when the plan has been applied
 }
 
 void Host::perform(const core::BeginUpgrade&) {
-    if (const auto begun = upgrader_->begin({}); !begun) log_.error("upgrade refused: " + begun.error().message);
+    (void)upgrader_->begin({}); // a refusal has become an event already
 }
 
 void Host::perform(const core::Quit& action) {

@@ -12,6 +12,7 @@
 #include "daemon/core/describe.hpp"
 #include "daemon/host/run_numbers.hpp"
 #include "daemon/host/upgrader.hpp"
+#include "daemon/host/usable.hpp"
 #include "lib/sys/clock.hpp"
 #include "lib/sys/pidfd.hpp"
 #include "lib/sys/signals.hpp"
@@ -46,12 +47,13 @@ Host::~Host() = default;
 keep::Result<> Host::first_start(config::Plan plan, const std::string& started_by) {
     started_by_ = started_by;
     if (auto made = make_directories(plan.daemon); !made) return made;
-    log_.configure(plan.daemon.log);
     if (auto loop = set_up_loop(); !loop) return loop;
     // First: a second keepd on the same socket ends here, before it has started anything.
     auto server = control::Server::listen(*loop_, *this, plan.daemon.control);
     if (!server) return std::unexpected(server.error());
     server_ = std::move(*server);
+    // Until here a failure is told where keepd was started, and never in the log of the keepd that runs already.
+    log_.configure(plan.daemon.log);
 
     std::string why_no_cgroup;
     trees_ = Trees::detect(why_no_cgroup);
@@ -105,8 +107,12 @@ keep::Result<> Host::resume(upgrade::Resumed resumed) {
         run->scope = program->second.spec.stop.kill_mode;
         const auto* stopping = std::get_if<core::Stopping>(&program->second.phase);
         run->reaped = stopping != nullptr && stopping->ended.has_value();
+        for (const auto& member : carried.members)
+            run->members.push_back({keep::exec::Process::adopt(member.pid, member.pidfd), {}});
         runs_.add(std::move(run));
     }
+
+    trees_.find_lingering(runs_);
 
     // ---- commit: from here on there is no way back ----
     for (const auto& carried : handoff.descriptors)
@@ -126,12 +132,17 @@ keep::Result<> Host::resume(upgrade::Resumed resumed) {
         (runs_.size() == 1 ? " process untouched, " : " processes untouched, ") +
         std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(gap).count() / 1000.0).substr(0, 5) +
         " ms without keepd";
+    // First: what waited for the upgrade's end may be a shutdown, which has the last word.
+    systemd::notify_ready(status_line());
     submit(core::UpgradeFinished{true, true, text});
     server_->upgrade_ended(true, 0, text);
-    systemd::notify_ready(status_line());
-    runs_.each([this](Run& run) {
-        if (run.reaped) await_leftovers(run);
+    // What follows from leftovers that are gone adds runs and ends others: no walk over them meanwhile.
+    std::vector<core::RunId> leaders_gone;
+    runs_.each([&](const Run& run) {
+        if (run.reaped) leaders_gone.push_back(run.id);
     });
+    for (const core::RunId id : leaders_gone)
+        if (Run* run = runs_.by_id(id)) await_leftovers(*run);
     sweep();
     return {};
 }
@@ -219,6 +230,7 @@ void Host::submit(const core::Event& event) {
         if (server_) server_->changed(effects.touched, effects.daemon_touched);
     }
     draining_ = false;
+    if (std::exchange(ready_due_, false)) systemd::notify_ready(status_line());
     if (was_serving && std::holds_alternative<core::ShuttingDown>(state_.daemon.stage)) {
         stopping_told_ = true;
         systemd::notify_stopping("stopping " + std::to_string(runs_.size()) + " processes");
@@ -353,7 +365,10 @@ void Host::await_leftovers(Run& run) {
 
 Host::Reading Host::load_plan() const {
     auto plan = config::load(state_.daemon.settings.config_path, config::host_facts());
-    if (plan) apply_overrides(*plan, options_);
+    if (!plan) return plan;
+    apply_overrides(*plan, options_);
+    if (auto faults = find_unusable(state_.daemon.settings, plan->daemon); !faults.empty())
+        return std::unexpected(std::move(faults));
     return plan;
 }
 

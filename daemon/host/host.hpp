@@ -106,7 +106,8 @@ class Host final : public control::Port {
 
     std::deque<core::Event> queue_;
     bool draining_ = false;
-    bool trim_due_ = true; // a config or a saved state was read, which may have taken most of what keepd ever used
+    bool ready_due_ = false; // the service manager waits to hear that a reload is over
+    bool trim_due_ = true;   // a config or a saved state was read, which may have taken most of what keepd ever used
     std::optional<int> exit_code_;
     std::optional<Reading> prepared_; // what prepare_reload() read; good for this turn only
 

@@ -1,5 +1,6 @@
 #include "daemon/host/log.hpp"
 
+#include <cstdio>
 #include <mutex>
 #include <spdlog/logger.h>
 #include <spdlog/sinks/base_sink.h>
@@ -29,7 +30,10 @@ class JournalSink final : public spdlog::sinks::base_sink<std::mutex> {
             if (!notice->state.empty()) fields.emplace_back("KEEPD_STATE", notice->state);
             if (notice->exit) fields.emplace_back("KEEPD_EXIT", keep::to_text(*notice->exit));
         }
-        systemd::journal_send(priority(message.level), {message.payload.data(), message.payload.size()}, fields);
+        const std::string_view text(message.payload.data(), message.payload.size());
+        if (systemd::journal_send(priority(message.level), text, fields)) return;
+        // Nobody takes records (no journald, or it is being restarted): what happened must be told somewhere.
+        std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
     }
     void flush_() override {}
 
@@ -59,7 +63,7 @@ spdlog::level::level_enum level_of(config::LogLevel level) {
 bool said_by_another_line(const core::Notice& notice) {
     using Kind = core::Notice::Kind;
     if (notice.kind == Kind::started) return notice.state == "running";
-    if (notice.kind != Kind::state) return false;
+    if (notice.kind != Kind::state || notice.level == core::Notice::Level::error) return false;
     return notice.state == "starting" || notice.state == "backoff" || notice.state == "completed";
 }
 

@@ -51,6 +51,12 @@ std::expected<Options, EndNow> parse_options(const std::vector<std::string>& arg
         const int code = app.exit(outcome, text, text);
         return std::unexpected(EndNow{code == 0 ? 0 : 2, text.str()});
     }
+    // keepd has no working directory that an operator could mean, least of all after an upgrade.
+    for (const auto* path : {&options.log_target, &options.runtime_dir}) {
+        const bool word = *path == "auto" || *path == "journal" || *path == "stderr";
+        if (!path->empty() && !path->starts_with('/') && !(word && path == &options.log_target))
+            return std::unexpected(EndNow{2, "'" + *path + "' is not an absolute path\n"});
+    }
     return options;
 }
 

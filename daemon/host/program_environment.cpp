@@ -9,6 +9,9 @@
 
 namespace keepd::host {
 
+// More than execve takes in all.
+constexpr std::size_t most_of_env_file = std::size_t{4} << 20;
+
 namespace {
 
 using Variables = std::map<std::string, std::string>;
@@ -74,7 +77,7 @@ keep::Result<std::vector<std::string>> environment_of(const config::Program& pro
         variables["SHELL"] = program.identity->shell;
     }
     for (const auto& file : program.env_files) {
-        const auto text = keep::sys::read_file(file.path);
+        const auto text = keep::sys::read_regular_file(file.path, most_of_env_file);
         if (!text && file.optional && text.error().code == ENOENT) continue;
         if (!text) return keep::fail("env_file: " + text.error().message, text.error().code);
         const auto assignments = parse_env_file(*text);

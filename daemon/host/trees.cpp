@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <set>
 #include <sys/epoll.h>
 
 #include "lib/sys/cgroup.hpp"
@@ -69,6 +70,16 @@ Trees Trees::detect(std::string& why_not) {
             (void)cgroup::remove(directory);
         }
     return Trees(*own);
+}
+
+void Trees::find_lingering(const Runs& runs) {
+    if (root_.empty()) return;
+    std::set<std::string> live;
+    runs.each([&](const Run& run) { live.insert(run.cgroup); });
+    if (const auto names = cgroup::children(root_))
+        for (const auto& name : *names)
+            if (name.starts_with(name_prefix) && !live.contains(root_ + "/" + name))
+                lingering_.push_back(root_ + "/" + name);
 }
 
 keep::Result<Trees::Birthplace> Trees::prepare(core::RunId run) {
@@ -196,8 +207,15 @@ void Trees::retire(Run& run) {
     run.emptied.reset();
     run.events.reset();
     if (run.cgroup.empty()) return;
-    if (cgroup::remove(run.cgroup)) return;
-    // kill_mode `process` or `group` may leave others in it; they are the operator's wish and keep their cgroup.
+    // kill_mode `process` or `group` may leave others in it; they are the operator's wish and keep their cgroup, which
+    // goes when they have gone. A few are looked at for each that comes: the list can't outgrow what is there.
+    constexpr std::size_t looks = 8;
+    if (!cgroup::remove(run.cgroup)) lingering_.push_back(run.cgroup);
+    for (std::size_t look = 0, count = std::min(looks, lingering_.size()); look < count; ++look) {
+        std::string oldest = std::move(lingering_.front());
+        lingering_.pop_front();
+        if (!cgroup::remove(oldest)) lingering_.push_back(std::move(oldest));
+    }
 }
 
 } // namespace keepd::host

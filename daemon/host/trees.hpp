@@ -3,6 +3,7 @@
 // process group and the descendants known at the stop can be watched, and status says so.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <string>
 #include <vector>
@@ -22,6 +23,9 @@ class Trees {
 
     const std::string& root() const { return root_; }
     std::string description() const { return root_.empty() ? "process group" : "cgroup"; }
+
+    // In a new image: the cgroups of runs that are over, whose last process had not gone yet.
+    void find_lingering(const Runs& runs);
 
     // Before a spawn: the run's cgroup; its descriptor for CLONE_INTO_CGROUP. No descriptor where there are no cgroups.
     struct Birthplace {
@@ -52,6 +56,7 @@ class Trees {
     bool members_left(Run& run);
 
     std::string root_;
+    std::deque<std::string> lingering_; // cgroups of runs that are over, with others still in them
 };
 
 } // namespace keepd::host

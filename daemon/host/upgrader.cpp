@@ -28,19 +28,21 @@ keep::Result<> Upgrader::begin(const control::UpgradeRequest& request) {
     std::string path = request.binary;
     if (path.empty()) path = settings.binary;
     if (path.empty()) path = host_.started_by_;
-    if (path.empty())
-        return keep::fail("which binary? keepd can't tell the path it was started by; name one, or set upgrade.binary");
-
-    host_.submit(core::UpgradeBegun{path});
+    rehearse_only_ = request.rehearse_only;
     const auto refuse = [&](const keep::Error& error) -> keep::Result<> {
         candidate_.reset();
-        host_.submit(core::UpgradeFinished{false, false, "refused: " + error.message});
+        host_.submit(core::UpgradeFinished{false, false, "refused: " + error.message, rehearse_only_});
         return keep::fail(error.message, error.code == EBUSY ? 0 : error.code);
     };
+    if (path.empty())
+        return refuse(
+            keep::fail("which binary? keepd can't tell the path it was started by; name one, or set upgrade.binary")
+                .error());
+
+    host_.submit(core::UpgradeBegun{path});
     auto candidate = upgrade::examine(path);
     if (!candidate) return refuse(candidate.error());
     candidate_ = std::move(*candidate);
-    rehearse_only_ = request.rehearse_only;
 
     if (candidate_->image.build_id == host_.identity().build_id && !request.force && !request.rehearse_only) {
         finish(true, 0,
@@ -97,7 +99,7 @@ void Upgrader::rehearsed(keep::Result<upgrade::Answer> answer) {
 
 void Upgrader::finish(bool ok, int exit_code, const std::string& text) {
     candidate_.reset();
-    host_.submit(core::UpgradeFinished{ok, false, text});
+    host_.submit(core::UpgradeFinished{ok, false, text, rehearse_only_});
     if (host_.server_) host_.server_->upgrade_ended(ok, exit_code, text);
 }
 
@@ -119,7 +121,10 @@ upgrade::Handoff Upgrader::begin_handoff() {
     handoff.tree_root = host_.trees_.root();
     handoff.parked_at = host_.now().time;
     host_.runs_.each([&](const Run& run) {
-        handoff.runs.push_back({run.program, run.id, run.process.pid(), run.process.pidfd(), run.cgroup});
+        auto& carried = handoff.runs.emplace_back();
+        carried = {run.program, run.id, run.process.pid(), run.process.pidfd(), run.cgroup, {}};
+        for (const Member& member : run.members)
+            carried.members.push_back({member.process.pid(), member.process.pidfd()});
     });
     return handoff;
 }

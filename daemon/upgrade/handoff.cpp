@@ -16,8 +16,11 @@ std::vector<int> numbers(const Handoff& handoff) {
     const auto add = [&](int fd) {
         if (fd >= 0) all.push_back(fd);
     };
-    for (const auto& run : handoff.runs)
+    for (const auto& run : handoff.runs) {
         add(run.pidfd);
+        for (const auto& member : run.members)
+            add(member.pidfd);
+    }
     for (const auto& stream : handoff.streams) {
         add(stream.pipe_read);
         add(stream.pipe_write);

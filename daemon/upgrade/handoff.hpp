@@ -13,6 +13,14 @@
 
 namespace keepd::upgrade {
 
+// A process of a run's tree beside the main one, held where no cgroup holds the tree. The pidfd travels: once the
+// leader is reaped nothing else tells that this process is the run's.
+struct CarriedMember {
+    int pid = 0;
+    int pidfd = -1;
+    bool operator==(const CarriedMember&) const = default;
+};
+
 // A live process of a program (its state says in which phase). The pidfd travels.
 struct CarriedRun {
     std::string program;
@@ -20,6 +28,7 @@ struct CarriedRun {
     int pid = 0;
     int pidfd = -1;
     std::string cgroup; // directory; empty: only its process group is watched
+    std::vector<CarriedMember> members;
     bool operator==(const CarriedRun&) const = default;
 };
 

@@ -6,12 +6,19 @@
 namespace keepd::upgrade {
 
 template <class V>
+constexpr void fields(CarriedMember& self, V& visit) {
+    visit("pid", self.pid);
+    visit("pidfd", self.pidfd);
+}
+
+template <class V>
 constexpr void fields(CarriedRun& self, V& visit) {
     visit("program", self.program);
     visit("run", self.run);
     visit("pid", self.pid);
     visit("pidfd", self.pidfd);
     visit("cgroup", self.cgroup);
+    visit("members", self.members);
 }
 
 template <class V>

@@ -59,6 +59,17 @@ Result<FdIdentity> identify(int fd) {
     return FdIdentity{about.st_dev, about.st_ino, static_cast<std::uint32_t>(about.st_mode & S_IFMT)};
 }
 
+Result<std::string> read_regular_file(const std::string& path, std::size_t limit) {
+    auto fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (!fd) return std::unexpected(fd.error());
+    struct stat about{};
+    if (::fstat(fd->get(), &about) != 0) return fail_errno("fstat", path, errno);
+    if (!S_ISREG(about.st_mode)) return fail("read '" + path + "': it is not a regular file", EINVAL);
+    auto text = read_all(fd->get(), limit);
+    if (!text) return fail_in("'" + path + "'", text.error());
+    return text;
+}
+
 Result<std::string> read_file(const std::string& path, std::size_t limit) {
     auto fd = open(path, O_RDONLY);
     if (!fd) return std::unexpected(fd.error());

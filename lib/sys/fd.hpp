@@ -56,6 +56,9 @@ Result<> set_close_on_exec(int fd, bool on);
 Result<> set_nonblocking(int fd, bool on);
 Result<FdIdentity> identify(int fd);
 
+// A file that somebody else may have put there: errors also for what is no regular file (EINVAL; a FIFO would let the
+// caller wait) and for one of more than `limit` bytes (EFBIG).
+Result<std::string> read_regular_file(const std::string& path, std::size_t limit);
 Result<std::string> read_file(const std::string& path, std::size_t limit = std::size_t{64} << 20);
 Result<std::string> read_all(int fd, std::size_t limit = std::size_t{64} << 20); // from the current offset to the end
 Result<> write_all(int fd, std::string_view bytes);                              // retries EINTR and short writes

@@ -113,7 +113,7 @@ TEST_CASE("every field of a program is read") {
     expected.environment = {{"A", "1"}, {"B", std::nullopt}};
     expected.env_files = {{"/etc/default/web", false}, {"/etc/default/more", true}};
     expected.env_inherit = {false, {"PATH"}};
-    expected.identity = Identity{1000, 4, {4, 1000}, "alice", "/home/alice", "/bin/zsh"};
+    expected.identity = Identity{1000, 4, {4}, "alice", "/home/alice", "/bin/zsh"};
     expected.umask = 077;
     expected.restart = {RestartPolicy::on_abnormal,
                         0s,
@@ -257,8 +257,8 @@ TEST_CASE("env_inherit is all, nothing or a list") {
 TEST_CASE("users and groups are found by name and by number") {
     CHECK(web(R"("user": 33)").identity == Identity{33, 33, {33}, "www-data", "/var/www", "/bin/sh"});
     CHECK(web(R"("user": "33", "group": "adm")").identity->gid == 4);
-    CHECK(web(R"("user": 4242, "group": 4243)").identity == Identity{4242, 4243, {}, "", "/", "/bin/sh"});
-    CHECK(web(R"("group": "adm")").identity == Identity{0, 4, {0}, "root", "/root", "/bin/bash"}); // keepd's own user
+    CHECK(web(R"("user": 4242, "group": 4243)").identity == Identity{4242, 4243, {4243}, "", "/", "/bin/sh"});
+    CHECK(web(R"("group": "adm")").identity == Identity{0, 4, {4}, "root", "/root", "/bin/bash"}); // keepd's own user
 }
 
 TEST_CASE("parent_death_signal none undoes the one of defaults") {

@@ -130,7 +130,9 @@ class Teller {
         } else if (what == "restarts") {
             expect(std::to_string(state_.programs.at(words.at(2)).restarts));
         } else if (what == "reload-wishes") {
-            for (const Wish& wish : wishes_of_reload(state_))
+            const RunId first{words.size() > 2 ? std::stoull(words[2].substr(words[2].find('#') + 1))
+                                               : state_.daemon.next_run};
+            for (const Wish& wish : wishes_of_reload(state_, first))
                 expect(kind_text(wish.kind) + " " + wish.name);
         } else {
             throw std::runtime_error("can't answer: " + what);

@@ -250,6 +250,7 @@ TEST_CASE("a reload during an upgrade is answered when it was carried out, after
     FakeClient upgrader(office.desk, root);
     FakeClient client(office.desk, root);
     upgrader.ask("Upgrade");
+    const config::Plan before = office.port.config;
     office.port.config.programs.erase("db");
     client.ask("Reload");
     CHECK(client.replies().empty());
@@ -258,7 +259,14 @@ TEST_CASE("a reload during an upgrade is answered when it was carried out, after
         office.port.upgrade_ended(false, 1, "the rehearsal failed", false);
         CHECK(client.replies().empty()); // db is being stopped
         office.port.end("db", 0);
-        CHECK(client.reply().at("parameters").at("plan").at("programs").at(0).at("name") == "db");
+        const json reply = client.reply().at("parameters");
+        CHECK(reply.at("results").at(0).at("name") == "db");
+        CHECK(reply.at("plan").at("text") == json{"after the upgrade: 1 removed, 1 untouched"});
+    }
+    SUBCASE("and what the file says by then counts") {
+        office.port.config = before;
+        office.port.upgrade_ended(false, 1, "the rehearsal failed", false);
+        CHECK(client.reply().at("parameters").at("plan").at("text") == json{"after the upgrade: 2 untouched"});
     }
     SUBCASE("and the config has become wrong") {
         office.port.config_faults = {"a.json:1:1: : gone"};

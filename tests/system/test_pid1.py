@@ -153,6 +153,29 @@ def a_main_process_that_ends_leaves_no_tree_behind():
 
 
 @scenario
+def control_groups_of_runs_do_not_pile_up():
+    """kill_mode process leaves others in a run's control group: it goes when they have gone, also over an upgrade."""
+    with with_group() as group, Container(group=group) as keepd:
+        keepd.write({"parent": {"shell": True, "command": "sleep 0.05 & exit 0", "stop": {"kill_mode": "process"},
+                                "restart": {"policy": "always", "delay": "10ms", "jitter": 0, "backoff_factor": 1,
+                                            "start_limit_burst": 0}}})
+        keepd.start()
+        own = group.path / "container"
+
+        def groups():
+            return [path for path in own.rglob("run-*") if path.is_dir()]
+        with keepd.events(since=0) as events:
+            for _ in range(60):
+                events.wait(lambda notice: notice["kind"] == "started", "the next run")
+            check(len(groups()) < 30, f"60 runs left {len(groups())} control groups")
+            keepd.install("keepd-b")
+            keepd.upgrade()
+            for _ in range(60):
+                events.wait(lambda notice: notice["kind"] == "started", "the next run")
+            check(len(groups()) < 30, f"120 runs left {len(groups())} control groups")
+
+
+@scenario
 def without_control_groups_status_says_what_is_watched():
     with Keepd({"one": victim("pause")}).start() as keepd:
         trees = keepd.status()["daemon"]["process_trees"]

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """SIGHUP, SIGTERM and a second upgrade at every stage of an upgrade: none is lost, none is acted upon early.
 
-"Every stage" is every system call that keepd's main thread makes from the request to its answer: the tracer stops it at
-one of them, the signal is sent, and keepd goes on. The fast tier takes some of them, evenly spread; --full takes all.
+A stage is a stop at a system call of keepd's main thread, from the request to its answer: the tracer stops it at one of
+them, the signal is sent, and keepd goes on. They are taken evenly spread, fewer in the fast tier.
 """
 import os
 import signal
@@ -88,6 +88,8 @@ def terms_are_served_after_the_upgrade():
                 keepd.kill(signal.SIGTERM)
             check_equal(keepd.wait(), 0, f"stage {stage}: keepd's exit code")
             check_equal([pid for pid in programs if start_time(pid)], [], f"stage {stage}: programs that are left")
+            words = [word for note in keepd.notify.notes for word in ("RELOADING", "READY", "STOPPING") if word in note]
+            check_equal(words[-1], "STOPPING", f"stage {stage}: the last word to the service manager, of {words}")
             # Either it was under way, and is answered before the shutdown, or it came too late and is told so.
             check(code in (0, 4, 6), f"stage {stage}: keepctl upgrade ended with {code}: {output.read_text()}")
             said = keepd.stderr()
@@ -138,6 +140,36 @@ def programs_that_die_at_any_stage_are_reported():
                 check_equal([(notice["run"], notice["exit"]["signal"]) for notice in exits], [(one["run"], "SIGKILL")],
                             f"stage {stage}: exits")
         eventually(lambda: len(descendants_of(keepd.pid)) == 1, "one process below keepd")
+
+
+# Ends at SIGTERM; its child has left for a session of its own and ignores SIGTERM.
+LEAVES_ONE = 'setsid sh -c "trap \\"\\" TERM; echo \\$\\$ >{}; exec sleep 1000" & trap "exit 0" TERM; wait'
+
+
+@scenario
+def leftovers_that_go_at_any_stage_are_noticed():
+    """A stop whose main process has ended, and the rest of whose tree goes just then: the stop is over, keepd is not."""
+    with Keepd({"one": PAUSE}).start() as keepd:
+        output = keepd.directory / "said"
+        file = keepd.directory / "left"
+        for stage in stages(keepd):
+            file.unlink(missing_ok=True)
+            keepd.write({"one": PAUSE, "two": {"shell": True, "command": LEAVES_ONE.format(file),
+                                               "stop": {"timeout": "1h"}}})
+            keepd.keepctl("reload")
+            left = int(eventually(lambda: file.exists() and file.read_text(), "the child"))
+            with keepd.events() as events:
+                keepd.keepctl("stop", "--no-wait", "two")
+                events.wait(lambda notice: notice["kind"] == "exited", f"stage {stage}: the main process to end")
+                check_equal(keepd.status("two")["state"], "stopping", f"stage {stage}: state while the child is there")
+                stops, code = at_system_call(keepd.pid, stage, begin_upgrade(keepd, output),
+                                             lambda: os.kill(left, signal.SIGKILL))
+                check_equal(code, 0, f"stage {stage}: the upgrade: {output.read_text()}")
+                if stops < stage:
+                    os.kill(left, signal.SIGKILL)
+                events.wait_state("two", "stopped")
+            keepd.write({"one": PAUSE})
+            keepd.keepctl("reload")
 
 
 if __name__ == "__main__":

@@ -5,8 +5,8 @@ import signal
 import sys
 from pathlib import Path
 
-from harness import (Keepd, at_once, check, check_equal, count, descriptors_of, eventually, main, scenario, start_time,
-                     victim, zombies_below)
+from harness import (ControlError, Keepd, at_once, check, check_equal, count, descriptors_of, eventually, is_alive, main, scenario,
+                     start_time, victim, zombies_below)
 
 PAUSE = victim("pause")
 
@@ -169,6 +169,53 @@ def a_program_that_died_during_the_upgrade_is_noticed():
             control.close()
             events.wait(lambda notice, pid=pid: notice["kind"] == "exited" and notice["pid"] == pid, "the exit")
             events.wait_state("one", "running")
+
+
+@scenario
+def a_stop_goes_on_until_nothing_is_left():
+    """Without control groups: who left the process group is known to the old image alone, once the leader has gone."""
+    with Keepd().start() as keepd:
+        file = keepd.directory / "left"
+        leaves_one = f'setsid sh -c "trap \\"\\" TERM; echo \\$\\$ >{file}; exec sleep 1000" & trap "exit 0" TERM; wait'
+        keepd.write({"two": {"shell": True, "command": leaves_one, "stop": {"timeout": "2s"}}})
+        keepd.keepctl("reload")
+        left = int(eventually(lambda: file.exists() and file.read_text(), "the child"))
+        with keepd.events() as events:
+            keepd.keepctl("stop", "--no-wait", "two")
+            events.wait(lambda notice: notice["kind"] == "exited", "the main process to end")
+            keepd.install("keepd-b")
+            keepd.upgrade()
+            check_equal(keepd.status("two")["state"], "stopping", "the state while the child is there")
+            events.wait_state("two", "stopped")
+            check(not is_alive(left), "what a stop has left behind")
+
+
+@scenario
+def what_many_clients_have_half_said_is_carried():
+    """All that strangers can leave lying about fits into an upgrade."""
+    with Keepd({"one": PAUSE}).start() as keepd:
+        clients = [keepd.control() for _ in range(200)]
+        half = b'{"method":"io.keepd.Manager.Status","parameters":{"names":["' + b"x" * 60000
+        for client in clients:
+            client.socket.sendall(half)
+        keepd.install("keepd-b")
+        keepd.upgrade()
+        for client in clients[::50]:
+            client.socket.sendall(b'"]}}\0')
+            try:
+                client.receive()
+                raise AssertionError("there is no such program")
+            except ControlError as error:
+                check("NoSuchProgram" in error.name, f"the answer to a carried request: {error}")
+        clients[1].socket.sendall(b"x" * 8000)     # one that goes on without an end
+        try:
+            answer = clients[1].receive()
+            raise AssertionError(f"too long a request was answered: {answer}")
+        except (ConnectionError, ControlError):
+            pass
+        for client in clients:
+            client.close()
+        check_equal(keepd.generation(), 2, "generation")
 
 
 if __name__ == "__main__":
