@@ -73,8 +73,8 @@ def keep_a_ledger(programs, lines, upgrades, max_size):
             check(len(rotated(log)) > 5, f"rotation was on: {len(rotated(log))} files")
         for one in status["programs"]:
             log = keepd.log_dir / f"{one['name']}.log"
-            check_equal(one["log"]["stdout"], {"bytes": sum(path.stat().st_size for path in rotated(log)),
-                                               "dropped_bytes": 0, "problem": ""}, "accounting")
+            check_equal(one["log"]["stdout"], {"path": str(log), "dropped_bytes": 0, "problem": "",
+                                               "bytes": sum(path.stat().st_size for path in rotated(log))}, "accounting")
         for fifo in fifos:
             os.close(fifo)
 

@@ -88,8 +88,12 @@ def terms_are_served_after_the_upgrade():
                 keepd.kill(signal.SIGTERM)
             check_equal(keepd.wait(), 0, f"stage {stage}: keepd's exit code")
             check_equal([pid for pid in programs if start_time(pid)], [], f"stage {stage}: programs that are left")
-            words = [word for note in keepd.notify.notes for word in ("RELOADING", "READY", "STOPPING") if word in note]
-            check_equal(words[-1], "STOPPING", f"stage {stage}: the last word to the service manager, of {words}")
+            def words():
+                return [word for note in list(keepd.notify.notes) for word in ("RELOADING", "READY", "STOPPING")
+                        if word in note]
+            # Two are awaited: it may be that what was sent is still being read.
+            eventually(lambda: words()[-1] == "STOPPING" and words().count("READY") == 1 + words().count("RELOADING"),
+                       f"stage {stage}: READY for each RELOADING, and STOPPING as the last word")
             # Either it was under way, and is answered before the shutdown, or it came too late and is told so.
             check(code in (0, 4, 6), f"stage {stage}: keepctl upgrade ended with {code}: {output.read_text()}")
             said = keepd.stderr()
