@@ -271,6 +271,26 @@ def a_wrong_config_is_refused_whole():
         check_equal(after["daemon"]["last_reload"]["ok"], False, "last_reload")
 
 
+def anonymous_kib(pid):
+    return int(next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("RssAnon")).split()[1])
+
+
+@scenario
+def memory_is_given_back_after_a_reload():
+    with Keepd({"one": victim("pause")}).start() as keepd:
+        before = anonymous_kib(keepd.pid)
+        many = {f"idle-{number}": {**victim("pause"), "autostart": False, "description": "x" * 400} for number in range(2000)}
+        keepd.write({"one": victim("pause"), **many})
+        keepd.keepctl("reload")
+        held = anonymous_kib(keepd.pid) - before
+        keepd.write({"one": victim("pause")})
+        keepd.keepctl("reload")
+        left = anonymous_kib(keepd.pid) - before
+        print(f"#   {before} KiB with one program, {held} KiB more with 2,001, {left} KiB more afterwards")
+        check(held > 2000, f"2,000 programs take something: {held} KiB")
+        check(left < held / 2, f"of {held} KiB {left} KiB were not given back")
+
+
 @scenario
 def hangup_reloads():
     with Keepd(two()).start() as keepd, keepd.events() as events:
