@@ -288,7 +288,8 @@ class KeepdMachine(Machine):
         return int(self.show("keepd", "MainPID")["MainPID"])
 
     def kill(self, number):
-        self.run("kill", f"-{number}", str(self.main_pid()))
+        # The shell's own: a minimal system has no program of that name.
+        self.run("sh", "-c", f"kill -{number} {self.main_pid()}")
 
     def unit_processes(self):
         """Pids, as the machine counts them, in the unit's control group and below."""

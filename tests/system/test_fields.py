@@ -12,6 +12,8 @@ PAUSE = victim("pause")
 
 
 def facts_of(pid):
+    # The kernel shows a new program before its arguments and environment.
+    environ = eventually(Path(f"/proc/{pid}/environ").read_bytes, "the environment")
     status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
     limits = {line[:26].strip(): tuple(line[26:].split()[:2])
               for line in Path(f"/proc/{pid}/limits").read_text().splitlines()[1:]}
@@ -22,7 +24,7 @@ def facts_of(pid):
         "oom": Path(f"/proc/{pid}/oom_score_adj").read_text().strip(), "cwd": os.readlink(f"/proc/{pid}/cwd"),
         "nofile": limits["Max open files"], "core": limits["Max core file size"], "stack": limits["Max stack size"],
         "environment": dict(word.split("=", 1) for word in
-                            Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0") if word),
+                            environ.decode().split("\0") if word),
         "command": Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")[:-1]}
 
 

@@ -214,7 +214,7 @@ def keepd_is_replaced_under_load_and_nobody_notices():
                 if revision % 2:
                     machine.systemctl("reload", "keepd")
                 else:
-                    machine.run("kill", "-HUP", str(main_pid))
+                    machine.run("sh", "-c", f"kill -HUP {main_pid}")
                 wanted = sorted(programs_of(revision))
                 eventually(lambda wanted=wanted: sorted(one["name"] for one in machine.status()["programs"]
                                                         if one["state"] != "stopping") == wanted, "the reload")
