@@ -5,7 +5,7 @@ BUILD_PACKAGES="g++ meson ninja-build pkgconf libsystemd-dev nlohmann-json3-dev 
 
 # What the tests add: a second compiler for the fuzz targets, the formatter, a JSON Schema validator, a real systemd to
 # boot, and real programs to supervise.
-TEST_PACKAGES="ccache clang-19 libclang-rt-19-dev clang-format-19 python3 python3-jsonschema systemd strace nginx-light redis-server"
+TEST_PACKAGES="ccache clang-19 libclang-rt-19-dev clang-format-19 python3 python3-jsonschema systemd nginx-light redis-server"
 
 installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
