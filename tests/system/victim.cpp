@@ -124,10 +124,14 @@ int stubborn(const char* pids) {
 
 int orphan(const char* pids) {
     ::setenv("VICTIM", std::to_string(::getpid()).c_str(), 1);
+    int noted[2];
+    if (::pipe(noted) != 0) give_up("pipe");
     if (::fork() == 0) {
         if (::fork() == 0) {
             ::setsid();
             append_line(pids, std::to_string(::getpid()));
+            ::close(noted[0]);
+            ::close(noted[1]);
             // Ends once both its parents have: it is an orphan by then.
             const pid_t program = static_cast<pid_t>(std::atol(std::getenv("VICTIM")));
             while (::kill(program, 0) == 0)
@@ -137,7 +141,11 @@ int orphan(const char* pids) {
         ::_exit(0);
     }
     ::wait(nullptr);
-    return 0;
+    // keepd clears what is left as soon as this process ends: the note must be there by then. Nothing comes but the
+    // end.
+    ::close(noted[1]);
+    char nothing = 0;
+    return ::read(noted[0], &nothing, 1) == 0 ? 0 : 1;
 }
 
 int catch_signals(const char* file) {
