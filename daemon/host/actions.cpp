@@ -1,5 +1,6 @@
 // Orders of the policy, carried out. What comes of them goes back in as events.
 #include <algorithm>
+#include <cerrno>
 
 #include "daemon/core/describe.hpp"
 #include "daemon/host/host.hpp"
@@ -78,7 +79,9 @@ void Host::perform(const core::BeginReload&) {
 }
 
 void Host::perform(const core::BeginUpgrade&) {
-    (void)upgrader_->begin({}); // a refusal has become an event already
+    // Any other refusal has become an event already.
+    if (const auto begun = upgrader_->begin({}); !begun && begun.error().code == EBUSY)
+        log_.error("upgrade refused: " + begun.error().message);
 }
 
 void Host::perform(const core::Quit& action) {

@@ -546,6 +546,18 @@ def victim(*arguments, **fields):
     return entry
 
 
+def leaves_one(file, wait):
+    """A program entry: its main process ends at SIGTERM; its child has left for a session of its own, ignores SIGTERM and
+    notes its pid in `file`. `wait`: stop.timeout."""
+    child = f'trap \\"\\" TERM; echo \\$\\$ >{file}; exec {program("victim")} pause'
+    return {"shell": True, "command": f'setsid sh -c "{child}" & trap "exit 0" TERM; wait', "stop": {"timeout": wait},
+            "restart": {"policy": "no"}}
+
+
+def pid_noted_in(file):
+    return int(eventually(lambda: file.exists() and file.read_text(), f"a pid in {file.name}"))
+
+
 def at_once(**more):
     """A restart block that restarts without delay and without limit."""
     return {"policy": "always", "delay": "0s", "jitter": 0, "backoff_factor": 1, "start_limit_burst": 0, **more}

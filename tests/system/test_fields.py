@@ -6,7 +6,8 @@ import signal
 import sys
 from pathlib import Path
 
-from harness import Keepd, check, check_equal, eventually, is_alive, main, need_root, scenario, start_time, victim
+from harness import (Keepd, check, check_equal, eventually, is_alive, leaves_one, main, need_root, pid_noted_in, program,
+                     scenario, start_time, victim)
 
 PAUSE = victim("pause")
 
@@ -103,7 +104,8 @@ def parent_death_signal_ends_a_program_whose_keepd_was_killed():
 def family(keepd, kill_mode):
     """A main process, a child in its group, and one in a session of its own; their pids."""
     file = keepd.directory / f"family-{kill_mode}"
-    command = (f'sleep 1001 & echo $! >>{file}; setsid sh -c "echo \\$\\$ >>{file}; exec sleep 1002" & '
+    pause = f"{program('victim')} pause"
+    command = (f'{pause} & echo $! >>{file}; setsid sh -c "echo \\$\\$ >>{file}; exec {pause}" & '
                f'echo $$ >>{file}; wait')
     keepd.write({"one": {"shell": True, "command": command, "stop": {"kill_mode": kill_mode, "timeout": "5s"},
                          "restart": {"policy": "no"}}})
@@ -135,10 +137,9 @@ def kill_modes_reach_as_far_as_they_say():
 def a_signal_is_sent_to_a_main_process_or_not_at_all():
     with Keepd().start() as keepd:
         file = keepd.directory / "left"
-        command = f'sh -c "trap \\"\\" TERM; echo \\$\\$ >{file}; exec sleep 1003" & trap "exit 0" TERM; wait'
-        keepd.write({"one": {"shell": True, "command": command, "stop": {"timeout": "1h"}}})
+        keepd.write({"one": leaves_one(file, "1h")})
         keepd.keepctl("reload")
-        left = int(eventually(lambda: file.exists() and file.read_text(), "the child"))
+        left = pid_noted_in(file)
         with keepd.events() as events:
             keepd.keepctl("stop", "--no-wait", "one")
             events.wait(lambda notice: notice["kind"] == "exited", "the main process to end")

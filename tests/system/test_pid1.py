@@ -3,7 +3,7 @@
 import signal
 import sys
 
-from harness import (Keepd, Skip, check, check_equal, children_of, descriptors_of, eventually, is_alive, main, need_root,
+from harness import (Keepd, Skip, check, check_equal, children_of, descriptors_of, eventually, is_alive, main, need_root, program,
                      scenario, stat_of, victim, zombies_below)
 from machine import ControlGroup, need_namespaces
 
@@ -157,7 +157,9 @@ def a_main_process_that_ends_leaves_no_tree_behind():
 def control_groups_of_runs_do_not_pile_up():
     """kill_mode process leaves others in a run's control group: it goes when they have gone, also over an upgrade."""
     with with_group() as group, Container(group=group) as keepd:
-        keepd.write({"parent": {"shell": True, "command": "sleep 0.05 & exit 0", "stop": {"kill_mode": "process"},
+        last = keepd.directory / "last"     # each run ends what the one before it left
+        command = f"[ ! -e {last} ] || kill $(cat {last}); {program('victim')} pause & echo $! >{last}"
+        keepd.write({"parent": {"shell": True, "command": command, "stop": {"kill_mode": "process"},
                                 "restart": {"policy": "always", "delay": "10ms", "jitter": 0, "backoff_factor": 1,
                                             "start_limit_burst": 0}}})
         keepd.start()

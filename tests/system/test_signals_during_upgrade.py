@@ -9,7 +9,8 @@ import signal
 import subprocess
 import sys
 
-from harness import (Keepd, check, check_equal, count, descendants_of, eventually, main, program, scenario, start_time,
+from harness import (Keepd, check, check_equal, count, descendants_of, eventually, leaves_one, main, pid_noted_in, program,
+                     scenario, start_time,
                      victim)
 from tracer import at_system_call
 
@@ -146,10 +147,6 @@ def programs_that_die_at_any_stage_are_reported():
         eventually(lambda: len(descendants_of(keepd.pid)) == 1, "one process below keepd")
 
 
-# Ends at SIGTERM; its child has left for a session of its own and ignores SIGTERM.
-LEAVES_ONE = 'setsid sh -c "trap \\"\\" TERM; echo \\$\\$ >{}; exec sleep 1000" & trap "exit 0" TERM; wait'
-
-
 @scenario
 def leftovers_that_go_at_any_stage_are_noticed():
     """A stop whose main process has ended, and the rest of whose tree goes just then: the stop is over, keepd is not."""
@@ -158,10 +155,9 @@ def leftovers_that_go_at_any_stage_are_noticed():
         file = keepd.directory / "left"
         for stage in stages(keepd):
             file.unlink(missing_ok=True)
-            keepd.write({"one": PAUSE, "two": {"shell": True, "command": LEAVES_ONE.format(file),
-                                               "stop": {"timeout": "1h"}}})
+            keepd.write({"one": PAUSE, "two": leaves_one(file, "1h")})
             keepd.keepctl("reload")
-            left = int(eventually(lambda: file.exists() and file.read_text(), "the child"))
+            left = pid_noted_in(file)
             with keepd.events() as events:
                 keepd.keepctl("stop", "--no-wait", "two")
                 events.wait(lambda notice: notice["kind"] == "exited", f"stage {stage}: the main process to end")

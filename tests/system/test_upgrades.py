@@ -5,8 +5,8 @@ import signal
 import sys
 from pathlib import Path
 
-from harness import (ControlError, Keepd, at_once, check, check_equal, count, descriptors_of, eventually, is_alive, main, scenario,
-                     start_time, victim, zombies_below)
+from harness import (ControlError, Keepd, at_once, check, check_equal, count, descriptors_of, eventually, is_alive, leaves_one, main,
+                     pid_noted_in, scenario, start_time, victim, zombies_below)
 
 PAUSE = victim("pause")
 
@@ -177,10 +177,9 @@ def a_stop_goes_on_until_nothing_is_left():
     """Without control groups: who left the process group is known to the old image alone, once the leader has gone."""
     with Keepd().start() as keepd:
         file = keepd.directory / "left"
-        leaves_one = f'setsid sh -c "trap \\"\\" TERM; echo \\$\\$ >{file}; exec sleep 1000" & trap "exit 0" TERM; wait'
-        keepd.write({"two": {"shell": True, "command": leaves_one, "stop": {"timeout": "2s"}}})
+        keepd.write({"two": leaves_one(file, "2s")})
         keepd.keepctl("reload")
-        left = int(eventually(lambda: file.exists() and file.read_text(), "the child"))
+        left = pid_noted_in(file)
         with keepd.events() as events:
             keepd.keepctl("stop", "--no-wait", "two")
             events.wait(lambda notice: notice["kind"] == "exited", "the main process to end")
