@@ -323,14 +323,14 @@ void Host::sweep() {
             return;
         }
         if (!*child) return;
-        const auto& [pid, status, usage] = **child;
+        const int pid = (*child)->pid;
         if (Run* run = runs_.by_pid(pid)) {
-            ended(*run, status, usage);
+            ended(*run, (*child)->status, (*child)->usage);
             continue;
         }
         // A rehearsal's candidate, or an orphan that came to keepd as the subreaper.
         (void)keep::sys::reap_zombie(pid);
-        if (!upgrader_->child_ended(pid, status)) log_.debug("reaped orphan " + std::to_string(pid));
+        if (!upgrader_->child_ended(pid, (*child)->status)) log_.debug("reaped orphan " + std::to_string(pid));
     }
 }
 

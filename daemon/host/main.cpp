@@ -6,6 +6,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <keep/exec/spawn.hpp>
+
 #include "daemon/host/host.hpp"
 #include "daemon/host/upgrader.hpp"
 #include "daemon/upgrade/candidate.hpp"
@@ -77,6 +79,7 @@ int first_start(const host::Options& options, host::Log& log) {
     prepare_process(plan->daemon.subreaper);
     // Whatever the starter left open is not ours, and must not reach a program or a later image.
     (void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+    (void)keep::exec::reserve_descriptors(); // while low numbers are free: thousands of pipes will come
     host::Host host(options, std::move(origins), log);
     log.info(std::string("keepd ") + version() + " (build " + own_build_id().substr(0, 12) + ") starts with " +
              plan->daemon.config_path);
@@ -92,6 +95,7 @@ int resume(const host::Options& options, host::Log& log) {
     if (auto verified = upgrade::verify_descriptors(resumed->handoff); !verified) return give_up(log, verified.error());
     for (const auto& stranger : upgrade::close_strangers(resumed->handoff, {options.resume_fd}))
         log.warning("closed a descriptor that nobody handed over: " + stranger);
+    (void)keep::exec::reserve_descriptors();
 
     host::Host host(options, std::move(origins), log);
     if (auto done = host.resume(std::move(*resumed)); !done) return give_up(log, done.error());

@@ -8,9 +8,10 @@
 #include <unordered_map>
 #include <vector>
 
+#include <keep/exec/spawn.hpp>
+
 #include "config/plan.hpp"
 #include "daemon/core/state.hpp"
-#include "lib/exec/spawn.hpp"
 #include "lib/sys/fd.hpp"
 #include "systemd/loop.hpp"
 

@@ -74,6 +74,15 @@ keep::Result<> arrange_one(logs::Pump& pump, const std::string& id, const Output
     return {};
 }
 
+// The library speaks as Go's does ("fork/exec PATH: ..."); an operator reads which step failed, on what, and why.
+keep::Error for_people(const keep::exec::Error& error) {
+    std::string text = "start '" + std::string(error.path()) + "': ";
+    if (error.step() != keep::exec::Step::none) text += std::string(step_name(error.step())) + " ";
+    if (!error.object().empty()) text += "'" + std::string(error.object()) + "' ";
+    text.back() = ':';
+    return {error.error_number(), text + " " + keep::exec::errno_text(error.error_number())};
+}
+
 } // namespace
 
 std::string stdout_id(const std::string& program) {
@@ -108,16 +117,18 @@ keep::Result<std::unique_ptr<Run>> start(const config::Program& program, core::R
     const bool merged = program.err.kind == Output::Kind::to_stdout;
     const int err = merged ? out : stream_fd(program.err, pump, stderr_id(program.name), STDERR_FILENO);
     spec.stdio = {-1, out, err};
-    spec.new_session = true;
-    spec.umask = program.umask;
-    spec.limits = limits_of(program, origins);
-    spec.nice = program.nice;
-    spec.oom_score_adjust = program.oom_score_adjust;
-    spec.no_new_privileges = program.no_new_privileges;
-    spec.parent_death_signal = program.parent_death_signal;
+    auto& sys = spec.sys;
+    sys.setsid = true;
+    sys.signal_mask = 0; // ours blocks everything; ignored is nothing since main()
+    sys.umask = program.umask;
+    sys.limits = limits_of(program, origins);
+    sys.nice = program.nice;
+    sys.oom_score_adjust = program.oom_score_adjust;
+    sys.no_new_privileges = program.no_new_privileges;
+    sys.pdeathsig = program.parent_death_signal;
     if (program.identity) {
         const auto& who = *program.identity;
-        spec.credentials = keep::exec::Credentials{who.uid, who.gid, {who.groups.begin(), who.groups.end()}};
+        sys.credential = keep::exec::Credential{who.uid, who.gid, {who.groups.begin(), who.groups.end()}};
         // Programs reopen /dev/stdout and /dev/stderr by path: the pipe has to be theirs.
         if (program.out.kind == Output::Kind::file) (void)fchown(out, who.uid, static_cast<gid_t>(-1));
         if (program.err.kind == Output::Kind::file) (void)fchown(err, who.uid, static_cast<gid_t>(-1));
@@ -125,12 +136,12 @@ keep::Result<std::unique_ptr<Run>> start(const config::Program& program, core::R
 
     auto birthplace = trees.prepare(id);
     if (!birthplace) return keep::fail_in("cgroup of the run", birthplace.error());
-    spec.cgroup_fd = birthplace->fd.get();
+    sys.cgroup_fd = birthplace->fd.get();
 
     auto process = keep::exec::spawn(spec);
     if (!process) {
         trees.abandon(birthplace->path);
-        return keep::fail(process.error().message, process.error().code);
+        return std::unexpected(for_people(process.error()));
     }
     auto run = std::make_unique<Run>();
     run->program = program.name;

@@ -2,11 +2,12 @@
 
 #include <cerrno>
 
+#include <keep/exec/replace.hpp>
+
 #include "daemon/core/step.hpp"
 #include "daemon/host/host.hpp"
 #include "daemon/upgrade/environment.hpp"
 #include "daemon/upgrade/state_file.hpp"
-#include "lib/exec/replace.hpp"
 #include "systemd/notify.hpp"
 
 namespace keepd::host {
@@ -175,9 +176,9 @@ keep::Error Upgrader::replace_image() {
     host_.log_.flush();
     systemd::notify_reloading(host_.now().time);
     systemd::notify_watchdog();
-    const keep::Error error = keep::exec::replace(with);
+    const keep::exec::Error error = keep::exec::replace(with);
     systemd::notify_ready(host_.status_line());
-    return put_back(error);
+    return put_back({error.error_number(), error.message()});
 }
 
 } // namespace keepd::host

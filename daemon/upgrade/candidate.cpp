@@ -7,7 +7,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "lib/exec/look_path.hpp"
+#include <keep/exec/look_path.hpp>
 
 namespace keepd::upgrade {
 

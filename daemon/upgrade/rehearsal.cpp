@@ -7,8 +7,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <keep/exec/spawn.hpp>
+
 #include "daemon/upgrade/environment.hpp"
-#include "lib/exec/spawn.hpp"
 #include "lib/sys/fd.hpp"
 
 namespace keepd::upgrade {
@@ -61,11 +62,12 @@ class Running final : public Rehearsal {
         spec.env = for_rehearsal(setting.env);
         spec.stdio = {-1, out->write.get(), err->write.get()};
         spec.extra_fds = {{setting.state_fd, state_fd_in_candidate}};
-        spec.new_session = true;
-        spec.limits.push_back({RLIMIT_CORE, {0, 0}});
-        if (!sanitized) spec.limits.push_back({RLIMIT_AS, {most_memory, most_memory}});
+        spec.sys.setsid = true;
+        spec.sys.signal_mask = 0;
+        spec.sys.limits.push_back({RLIMIT_CORE, {0, 0}});
+        if (!sanitized) spec.sys.limits.push_back({RLIMIT_AS, {most_memory, most_memory}});
         auto process = keep::exec::spawn(spec);
-        if (!process) return keep::fail(process.error().message, process.error().code);
+        if (!process) return keep::fail(process.error().message(), process.error().error_number());
         process_ = std::move(*process);
         pid_ = process_.pid();
 

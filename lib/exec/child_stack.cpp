@@ -20,7 +20,7 @@ thread_local Mapped mapped;
 
 } // namespace
 
-Result<ChildStack> child_stack() {
+keep::Result<ChildStack> child_stack() {
     if (mapped.base == nullptr) {
         const auto guard = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
         void* base = ::mmap(nullptr, guard + stack_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);

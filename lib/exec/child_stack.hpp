@@ -15,6 +15,6 @@ struct ChildStack {
 };
 
 // The calling thread's. Unmapped when the thread ends.
-Result<ChildStack> child_stack();
+keep::Result<ChildStack> child_stack();
 
 } // namespace keep::exec

@@ -12,9 +12,15 @@ namespace {
 constexpr std::uint64_t clear_sighand = 0x100000000ULL; // 5.5
 constexpr std::uint64_t into_cgroup = 0x200000000ULL;   // 5.7
 
-// CLONE_FILES: the child leaves our table of descriptors first thing, with a copy of only the numbers that it needs.
+constexpr std::uint64_t new_time = 0x80; // CLONE_NEWTIME, 5.6
+
 std::uint64_t common_flags(const CloneRequest& request) {
-    return CLONE_VFORK | CLONE_PIDFD | CLONE_FILES | (request.share_memory ? std::uint64_t{CLONE_VM} : 0);
+    std::uint64_t flags = request.namespaces;
+    if (request.share_memory) flags |= CLONE_VM;
+    if (request.suspend) flags |= CLONE_VFORK;
+    if (request.share_table) flags |= CLONE_FILES;
+    if (request.with_pidfd) flags |= CLONE_PIDFD;
+    return flags;
 }
 
 #if KEEP_EXEC_HAS_CLONE_STUBS
@@ -31,7 +37,7 @@ Cloned clone3(const CloneRequest& request, const ChildStack& stack, ChildEntry e
     Cloned child;
     clone_args args{};
     args.flags = common_flags(request) | clear_sighand;
-    args.pidfd = address_of(&child.pidfd);
+    args.pidfd = request.with_pidfd ? address_of(&child.pidfd) : 0;
     args.exit_signal = SIGCHLD;
     args.stack = address_of(stack.lowest);
     args.stack_size = stack.size;
@@ -47,6 +53,7 @@ Cloned clone3(const CloneRequest& request, const ChildStack& stack, ChildEntry e
 
 Cloned clone_classic(const CloneRequest& request, const ChildStack& stack, ChildEntry entry, void* argument) {
     Cloned child;
+    if ((request.namespaces & new_time) != 0) return {-EINVAL, -1};
     const unsigned long flags = common_flags(request) | SIGCHLD;
     child.pid = static_cast<pid_t>(keep_exec_clone(flags, stack.top(), &child.pidfd, entry, argument));
     return child;
@@ -60,6 +67,7 @@ Cloned clone3(const CloneRequest&, const ChildStack&, ChildEntry, void*) {
 
 Cloned clone_classic(const CloneRequest& request, const ChildStack& stack, ChildEntry entry, void* argument) {
     Cloned child;
+    if ((request.namespaces & new_time) != 0) return {-EINVAL, -1};
     const auto flags = static_cast<int>(common_flags(request) | SIGCHLD);
     child.pid = ::clone(entry, stack.top(), flags, argument, &child.pidfd);
     if (child.pid < 0) child.pid = -errno;

@@ -1,6 +1,7 @@
 // clone3(2) and clone(2) for a child that starts in a function on a stack of its own.
 #pragma once
 
+#include <cstdint>
 #include <sys/types.h>
 
 #include "lib/exec/child_stack.hpp"
@@ -8,11 +9,14 @@
 
 namespace keep::exec {
 
-// What is asked of the kernel. The caller is suspended until the child has executed or ended (CLONE_VFORK). The child
-// begins with our table of descriptors itself, not a copy (CLONE_FILES): its first act must be to leave it.
+// What is asked of the kernel.
 struct CloneRequest {
-    bool share_memory = true; // CLONE_VM
-    int cgroup_fd = -1;       // clone3 only: CLONE_INTO_CGROUP
+    bool share_memory = true;     // CLONE_VM
+    bool suspend = true;          // CLONE_VFORK: the caller waits until the child has executed or ended
+    bool share_table = true;      // CLONE_FILES: the child must leave our table of descriptors first thing
+    bool with_pidfd = true;       // CLONE_PIDFD
+    std::uint64_t namespaces = 0; // CLONE_NEW*
+    int cgroup_fd = -1;           // clone3 only: CLONE_INTO_CGROUP
 };
 
 struct Cloned {
@@ -23,7 +27,8 @@ struct Cloned {
 // -ENOSYS on architectures that this build has no stub for (all but x86-64 and aarch64).
 Cloned clone3(const CloneRequest& request, const ChildStack& stack, ChildEntry entry, void* argument);
 
-// The older call. It cannot clear signal handlers nor choose the cgroup: the child does.
+// The older call. It cannot clear signal handlers nor choose the cgroup: the child does. -EINVAL for CLONE_NEWTIME,
+// whose bit it takes for a part of the exit signal.
 Cloned clone_classic(const CloneRequest& request, const ChildStack& stack, ChildEntry entry, void* argument);
 
 } // namespace keep::exec

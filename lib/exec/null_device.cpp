@@ -10,7 +10,7 @@
 namespace keep::exec {
 namespace {
 
-constexpr int high_number = 64; // out of the way of numbers that programs are given
+constexpr int high_number = 32; // out of the way of numbers that programs are given; below 64, where a table is small
 std::atomic<int> cached = -1;
 
 // A descriptor that was closed may have come to life again as something else: never hand that to a child.
@@ -21,7 +21,7 @@ bool is_null_device(int fd) {
 
 } // namespace
 
-Result<int> null_device_fd() {
+keep::Result<int> null_device_fd() {
     int known = cached.load();
     if (is_null_device(known)) return known;
     auto opened = sys::open("/dev/null", O_RDWR);

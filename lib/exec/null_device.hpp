@@ -7,6 +7,6 @@ namespace keep::exec {
 
 // An open /dev/null, read and write, close-on-exec, at a high number; opened once per process and shared by all
 // threads. Opened anew if somebody closed the descriptor behind our back.
-Result<int> null_device_fd();
+keep::Result<int> null_device_fd();
 
 } // namespace keep::exec

@@ -3,28 +3,36 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
+#include <csignal>
 #include <cstring>
+#include <linux/ioprio.h>
 #include <unistd.h>
 
-#include "lib/exec/null_device.hpp"
+#include "lib/exec/error_data.hpp"
+#include "lib/exec/nofile_limit.hpp"
+#include "lib/exec/prepare_descriptors.hpp"
+#include "lib/sys/signals.hpp"
 
 namespace keep::exec {
 namespace {
 
-using Outcome = std::expected<void, SpawnError>;
-
-Outcome refuse(const SpawnSpec& spec, Step step, int code, std::string_view object) {
-    return std::unexpected(spawn_error(spec, step, code, object));
-}
+constexpr std::uint64_t new_time = 0x80; // CLONE_NEWTIME, 5.6
+constexpr std::uint64_t known_namespaces = new_time | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
+                                           CLONE_NEWUSER | CLONE_NEWPID | std::uint64_t{CLONE_NEWNET};
 
 bool has_nul(const std::string& text) {
     return std::memchr(text.data(), '\0', text.size()) != nullptr;
 }
 
-Outcome prepare_strings(const SpawnSpec& spec, Preparation& into) {
+Result<> refuse(const SpawnSpec& spec, Step step, int code, std::string_view object) {
+    return failed(start_error(spec.path, step, code, object));
+}
+
+Result<> prepare_strings(const SpawnSpec& spec, char* const* env, Preparation& into) {
     if (has_nul(spec.path)) return refuse(spec, Step::prepare, EINVAL, "path with a NUL");
     if (has_nul(spec.dir)) return refuse(spec, Step::prepare, EINVAL, "dir with a NUL");
-    into.strings.reserve(spec.argv.size() + spec.env.size() + 3);
+    if (has_nul(spec.sys.chroot)) return refuse(spec, Step::prepare, EINVAL, "chroot with a NUL");
+    into.strings.reserve(spec.argv.size() + (env == nullptr && spec.env ? spec.env->size() : 0) + 3);
     // execve(2) takes char*, but writes to none of them.
     const auto add = [&](const std::string& text) { into.strings.push_back(const_cast<char*>(text.c_str())); };
     for (const std::string& text : spec.argv) {
@@ -34,119 +42,159 @@ Outcome prepare_strings(const SpawnSpec& spec, Preparation& into) {
     if (spec.argv.empty()) add(spec.path);
     into.strings.push_back(nullptr);
     const std::size_t env_begin = into.strings.size();
-    for (const std::string& text : spec.env) {
-        if (has_nul(text)) return refuse(spec, Step::prepare, EINVAL, "env with a NUL");
-        add(text);
+    if (env == nullptr && spec.env) {
+        for (const std::string& text : *spec.env) {
+            if (has_nul(text)) return refuse(spec, Step::prepare, EINVAL, "env with a NUL");
+            add(text);
+        }
     }
     into.strings.push_back(nullptr);
-    into.plan.path = spec.path.c_str();
-    into.plan.argv = into.strings.data();
-    into.plan.envp = into.strings.data() + env_begin;
-    into.plan.dir = spec.dir.empty() ? nullptr : spec.dir.c_str();
+    ChildPlan& plan = into.plan;
+    plan.path = spec.path.c_str();
+    plan.argv = into.strings.data();
+    if (env != nullptr) {
+        plan.envp = env;
+    } else if (spec.env) {
+        plan.envp = into.strings.data() + env_begin;
+    } else {
+        plan.envp = environ;
+    }
+    plan.dir = spec.dir.empty() ? nullptr : spec.dir.c_str();
+    plan.chroot = spec.sys.chroot.empty() ? nullptr : spec.sys.chroot.c_str();
     return {};
 }
 
 // setresuid(2) takes -1 for "leave as it is": a child that was to lose its rights would silently keep ours.
-Outcome check_credentials(const SpawnSpec& spec) {
-    if (!spec.credentials) return {};
-    if (spec.credentials->uid == static_cast<uid_t>(-1)) return refuse(spec, Step::uid, EINVAL, "-1");
-    if (spec.credentials->gid == static_cast<gid_t>(-1)) return refuse(spec, Step::gid, EINVAL, "-1");
+Result<> prepare_credential(const SpawnSpec& spec, ChildPlan& plan) {
+    const SysProcAttr& sys = spec.sys;
+    if (sys.credential) {
+        if (sys.credential->uid == static_cast<uid_t>(-1)) return refuse(spec, Step::uid, EINVAL, "-1");
+        if (sys.credential->gid == static_cast<gid_t>(-1)) return refuse(spec, Step::gid, EINVAL, "-1");
+        plan.credential = &*sys.credential;
+        plan.groups = sys.credential->groups.data();
+        plan.group_count = sys.credential->groups.size();
+    }
+    plan.keep_capabilities = !sys.ambient_caps.empty();
+    plan.ambient_caps = sys.ambient_caps.data();
+    plan.ambient_count = sys.ambient_caps.size();
+    plan.bounding_set = sys.bounding_set ? &*sys.bounding_set : nullptr;
+    plan.no_new_privileges = sys.no_new_privileges;
     return {};
 }
 
-Outcome collect_moves(const SpawnSpec& spec, Preparation& into) {
-    for (int number = 0; number < 3; ++number) {
-        int from = spec.stdio[static_cast<std::size_t>(number)];
-        if (from < 0) {
-            auto null_device = null_device_fd();
-            if (!null_device) return refuse(spec, Step::fds, null_device.error().code, "/dev/null");
-            from = *null_device;
-        }
-        into.moves.push_back({from, number});
-    }
-    for (const auto& [from, to] : spec.extra_fds) {
-        const std::string shown = std::to_string(from) + " to " + std::to_string(to);
-        if (to < 3) return refuse(spec, Step::prepare, EINVAL, "descriptor " + shown);
-        if (from < 0) return refuse(spec, Step::prepare, EBADF, "descriptor " + shown);
-        if (std::ranges::find(into.kept, to) != into.kept.end()) {
-            return refuse(spec, Step::prepare, EINVAL, "descriptor " + shown + " (given twice)");
-        }
-        into.moves.push_back({from, to});
-        into.kept.push_back(to);
-    }
-    std::ranges::sort(into.kept);
-    return {};
-}
-
-// A number that some move overwrites must not be read afterwards, by whichever move: such sources are copied out of
-// the way here, where nothing limits the numbers but the caller's own RLIMIT_NOFILE. Then the order is irrelevant.
-std::expected<int, int> out_of_the_way(int fd, bool stays_in_place, Preparation& into) {
-    const bool overwritten = !stays_in_place && (fd < 3 || std::ranges::binary_search(into.kept, fd));
-    if (!overwritten) return fd;
-    auto copy = sys::duplicate(fd, std::max(into.kept.empty() ? 0 : into.kept.back(), 2) + 1);
-    if (!copy) return std::unexpected(copy.error().code);
-    into.staged.push_back(std::move(*copy));
-    return into.staged.back().get();
-}
-
-Outcome prepare_descriptors(const SpawnSpec& spec, Preparation& into) {
-    into.moves.reserve(3 + spec.extra_fds.size());
-    if (auto collected = collect_moves(spec, into); !collected) return collected;
-    for (FdMove& move : into.moves) {
-        const auto from = out_of_the_way(move.from, move.from == move.to, into);
-        if (!from) return refuse(spec, Step::fds, from.error(), "descriptor " + std::to_string(move.from));
-        move.from = *from;
-    }
-    into.plan.exec_fd = spec.exec_fd;
-    if (spec.exec_fd >= 0) {
-        const auto from = out_of_the_way(spec.exec_fd, false, into);
-        if (!from) return refuse(spec, Step::fds, from.error(), "descriptor " + std::to_string(spec.exec_fd));
-        into.plan.exec_fd = *from;
-        into.kept.insert(std::ranges::upper_bound(into.kept, *from), *from);
-    }
-    int highest = std::max(2, into.plan.exec_fd);
-    for (const FdMove& move : into.moves)
-        highest = std::max(highest, move.from);
-    into.plan.needed_below = static_cast<unsigned>(highest) + 1;
-    into.plan.moves = into.moves.data();
-    into.plan.move_count = into.moves.size();
-    into.plan.kept = into.kept.data();
-    into.plan.kept_count = into.kept.size();
-    return {};
-}
-
-void prepare_attributes(const SpawnSpec& spec, Preparation& into) {
+Result<> prepare_namespaces(const SpawnSpec& spec, const Manner& manner, Preparation& into) {
+    const SysProcAttr& sys = spec.sys;
     ChildPlan& plan = into.plan;
-    plan.join_cgroup_fd = -1;
-    plan.new_session = spec.new_session;
-    plan.new_group = spec.new_group && !spec.new_session; // a session leader leads its group already
-    plan.nice = spec.nice ? &*spec.nice : nullptr;
-    if (spec.oom_score_adjust) {
+    if ((sys.clone_flags & ~known_namespaces) != 0) {
+        return refuse(spec, Step::prepare, EINVAL, "clone_flags that are no namespace");
+    }
+    const bool maps = !sys.uid_mappings.empty() || !sys.gid_mappings.empty();
+    const bool unshared_user = (sys.unshare_flags & CLONE_NEWUSER) != 0;
+    if (maps && !unshared_user && (sys.clone_flags & CLONE_NEWUSER) == 0) {
+        return refuse(spec, Step::prepare, EINVAL, "id maps without a user namespace");
+    }
+    plan.unshare_flags = sys.unshare_flags;
+    plan.private_mounts = (sys.unshare_flags & CLONE_NEWNS) != 0;
+    into.uid_map = map_text(sys.uid_mappings);
+    into.gid_map = map_text(sys.gid_mappings);
+    if (manner.parent_maps) return {};
+    if (!into.uid_map.empty()) plan.uid_map = {into.uid_map.data(), into.uid_map.size()};
+    if (!into.gid_map.empty()) {
+        static constexpr std::string_view allow = "allow";
+        static constexpr std::string_view deny = "deny";
+        const std::string_view word = sys.gid_mappings_enable_setgroups ? allow : deny;
+        plan.setgroups = {word.data(), word.size()};
+        plan.gid_map = {into.gid_map.data(), into.gid_map.size()};
+    }
+    return {};
+}
+
+Result<> prepare_scheduling(const SpawnSpec& spec, Preparation& into) {
+    const SysProcAttr& sys = spec.sys;
+    ChildPlan& plan = into.plan;
+    plan.nice = sys.nice ? &*sys.nice : nullptr;
+    if (sys.io_priority) {
+        if (sys.io_priority->level < 0 || sys.io_priority->level > 7) {
+            return refuse(spec, Step::io_priority, EINVAL, std::to_string(sys.io_priority->level));
+        }
+        const bool leveled = sys.io_priority->scheduling == IoPriority::Class::realtime ||
+                             sys.io_priority->scheduling == IoPriority::Class::best_effort;
+        const int level = leveled ? sys.io_priority->level : 0;
+        plan.io_priority = static_cast<int>(sys.io_priority->scheduling) << IOPRIO_CLASS_SHIFT | level;
+    }
+    constexpr int most_cpus = 1 << 16;
+    constexpr std::size_t bits = 8 * sizeof(unsigned long);
+    for (const int cpu : sys.cpu_affinity) {
+        if (cpu < 0 || cpu >= most_cpus) return refuse(spec, Step::cpu_affinity, EINVAL, std::to_string(cpu));
+        const auto at = static_cast<std::size_t>(cpu);
+        if (at / bits >= into.cpus.size()) into.cpus.resize(at / bits + 1);
+        into.cpus[at / bits] |= 1UL << at % bits;
+    }
+    if (!into.cpus.empty()) {
+        plan.cpu_set = into.cpus.data();
+        plan.cpu_set_size = into.cpus.size() * sizeof(unsigned long);
+    }
+    if (sys.oom_score_adjust) {
         char* const begin = into.oom_score.data();
-        const auto end = std::to_chars(begin, begin + into.oom_score.size(), *spec.oom_score_adjust).ptr;
-        plan.oom_score_text = begin;
-        plan.oom_score_length = static_cast<std::size_t>(end - begin);
+        const auto end = std::to_chars(begin, begin + into.oom_score.size(), *sys.oom_score_adjust).ptr;
+        plan.oom_score = {begin, static_cast<std::size_t>(end - begin)};
     }
-    plan.limits = spec.limits.data();
-    plan.limit_count = spec.limits.size();
-    plan.no_new_privileges = spec.no_new_privileges;
-    if (spec.credentials) {
-        plan.credentials = &*spec.credentials;
-        plan.groups = spec.credentials->groups.data();
-        plan.group_count = spec.credentials->groups.size();
-    }
-    plan.parent_death_signal = spec.parent_death_signal;
-    plan.parent = spec.parent_death_signal != 0 ? ::getpid() : 0;
-    plan.umask = spec.umask ? &*spec.umask : nullptr;
+    return {};
+}
+
+constexpr std::uint64_t bit_of(int signal) {
+    return std::uint64_t{1} << (signal - 1);
+}
+
+void prepare_attributes(const SpawnSpec& spec, const Manner& manner, ChildPlan& plan) {
+    const SysProcAttr& sys = spec.sys;
+    plan.handshake_fd = manner.handshake_fd;
+    plan.leaves_table = manner.share_table;
+    plan.setsid = sys.setsid;
+    plan.setpgid = sys.setpgid || sys.foreground;
+    plan.pgid = sys.pgid;
+    plan.limits = sys.limits.data();
+    plan.limit_count = sys.limits.size();
+    plan.limits_last = !sys.credential && !sys.no_new_privileges && !sys.bounding_set;
+    plan.pdeathsig = sys.pdeathsig;
+    plan.parent = sys.pdeathsig != 0 ? ::getpid() : 0;
+    plan.umask = sys.umask ? &*sys.umask : nullptr;
+    plan.close_others = sys.close_others;
+    plan.noctty = sys.noctty;
+    plan.ctty = sys.setctty ? sys.ctty : -1;
+    plan.ptrace = sys.ptrace;
+    plan.handlers_left = manner.handlers_left;
+    plan.to_default = bit_of(SIGPIPE);
+    if (sys.ignored_signals == IgnoredSignals::reset) plan.to_default |= sys::ignored_signals();
+    plan.retry_text_busy = sys.retry_text_busy;
+}
+
+// Programs that use select(2) must not find our raised limit.
+void prepare_nofile(const SpawnSpec& spec, Preparation& into) {
+    const auto is_nofile = [](const Limit& limit) { return limit.resource == RLIMIT_NOFILE; };
+    if (std::ranges::none_of(spec.sys.limits, is_nofile)) into.nofile = original_nofile();
+    into.plan.nofile = into.nofile ? &*into.nofile : nullptr;
 }
 
 } // namespace
 
-Outcome prepare(const SpawnSpec& spec, Preparation& into) {
-    if (auto done = prepare_strings(spec, into); !done) return done;
-    if (auto done = check_credentials(spec); !done) return done;
-    if (auto done = prepare_descriptors(spec, into); !done) return done;
-    prepare_attributes(spec, into);
+std::string map_text(std::span<const IdMap> maps) {
+    std::string text;
+    for (const IdMap& map : maps) {
+        text += std::to_string(map.container_id) + ' ' + std::to_string(map.host_id) + ' ' + std::to_string(map.size) +
+                '\n';
+    }
+    return text;
+}
+
+Result<> prepare(const SpawnSpec& spec, const Manner& manner, char* const* env, Preparation& into) {
+    if (auto done = prepare_strings(spec, env, into); !done) return done;
+    if (auto done = prepare_credential(spec, into.plan); !done) return done;
+    if (auto done = prepare_namespaces(spec, manner, into); !done) return done;
+    if (auto done = prepare_scheduling(spec, into); !done) return done;
+    if (auto done = prepare_descriptors(spec, manner, into); !done) return done;
+    prepare_attributes(spec, manner, into.plan);
+    prepare_nofile(spec, into);
     return {};
 }
 

@@ -2,36 +2,57 @@
 #pragma once
 
 #include <array>
-#include <expected>
+#include <cstdint>
+#include <optional>
+#include <sched.h>
+#include <span>
 #include <string>
 #include <vector>
 
+#include <keep/exec/spawn.hpp>
+#include <keep/fd.hpp>
+
 #include "lib/exec/child_plan.hpp"
-#include "lib/sys/fd.hpp"
+#include "lib/exec/reserved.hpp"
 
 namespace keep::exec {
 
 // What the plan points to. Neither copied nor moved once prepare() has filled it; the spec must outlive it.
 struct Preparation {
-    ChildPlan plan{};
+    ChildPlan plan;
     std::vector<char*> strings; // argv, null, env, null
     std::vector<FdMove> moves;
     std::vector<int> kept;
-    std::vector<sys::Fd> staged; // copies of sources that a move would have overwritten
+    std::vector<int> unmark;
+    std::vector<Fd> copies;       // of sources that a move would have overwritten
+    Stage stage;                  // of sources with high numbers
+    std::optional<rlimit> nofile; // the original limit, where we have raised ours
     std::array<char, 16> oom_score{};
+    std::vector<unsigned long> cpus;
+    std::string uid_map;
+    std::string gid_map;
 
     Preparation() = default;
     Preparation(const Preparation&) = delete;
     Preparation& operator=(const Preparation&) = delete;
 };
 
-// Fills `into` for everything but report, join_cgroup_fd (and its share in needed_below) and signals_to_reset, which
-// belong to a rung. Errors: prepare (EINVAL: a NUL in a string, a descriptor's number below 3 or given twice), fds (a
-// source is not open, no descriptor is left).
-std::expected<void, SpawnError> prepare(const SpawnSpec& spec, Preparation& into);
+// How a start is made, as far as the plan depends on it.
+struct Manner {
+    bool share_table = true;    // CLONE_FILES
+    int joins_cgroup_fd = -1;   // by hand
+    int handshake_fd = -1;      // the child's end
+    bool parent_maps = false;   // the parent writes the id maps
+    bool handlers_left = false; // the clone does not reset them
+};
 
-// Builds the error that spawn() returns: "start 'PATH': STEP OBJECT: CAUSE".
-SpawnError spawn_error(const SpawnSpec& spec, Step step, int code, std::string_view object = {});
+// Fills `into` for everything but report and mask. `env`: null-terminated, instead of the spec's.
+// Errors: Step::prepare (EINVAL: a NUL in a string, a number out of range or given twice), Step::fds (a source is not
+// open, no descriptor is left), and those of values that are refused beforehand.
+Result<> prepare(const SpawnSpec& spec, const Manner& manner, char* const* env, Preparation& into);
+
+// The text of an id map: "INSIDE OUTSIDE COUNT" lines.
+std::string map_text(std::span<const IdMap> maps);
 
 // The object of a failed step of the child: which limit, descriptor or directory.
 std::string object_of(const SpawnSpec& spec, const Preparation& prepared, const ChildReport& report);

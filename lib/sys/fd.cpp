@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-namespace keep::sys {
+namespace keep {
 
 // Not retried on EINTR: Linux has released the number by then, and it may already be someone else's (close(2)).
 void Fd::reset() noexcept {
@@ -16,6 +16,10 @@ void Fd::reset() noexcept {
     ::close(std::exchange(fd_, -1));
     errno = saved;
 }
+
+} // namespace keep
+
+namespace keep::sys {
 
 Result<Fd> open(const std::string& path, int flags, mode_t mode) {
     for (;;) {

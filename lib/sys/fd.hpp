@@ -5,36 +5,14 @@
 #include <string>
 #include <string_view>
 #include <sys/types.h>
-#include <utility>
+
+#include <keep/fd.hpp>
 
 #include "lib/base/error.hpp"
 
 namespace keep::sys {
 
-// Owns one descriptor, or none. Move-only; closes in its destructor.
-class Fd {
-  public:
-    Fd() = default;
-    static Fd adopt(int fd) { return Fd(fd); } // takes over an open descriptor (or -1)
-    Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-    Fd& operator=(Fd&& other) noexcept {
-        if (this != &other) {
-            reset();
-            fd_ = std::exchange(other.fd_, -1);
-        }
-        return *this;
-    }
-    ~Fd() { reset(); }
-
-    int get() const { return fd_; }
-    explicit operator bool() const { return fd_ >= 0; }
-    [[nodiscard]] int release() { return std::exchange(fd_, -1); } // the caller owns it now
-    void reset() noexcept;
-
-  private:
-    explicit Fd(int fd) : fd_(fd) {}
-    int fd_ = -1;
-};
+using keep::Fd; // one owner, closes in its destructor
 
 struct Pipe {
     Fd read;

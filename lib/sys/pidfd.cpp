@@ -25,6 +25,19 @@ ExitStatus status_of(const siginfo_t& info) {
     }
 }
 
+int wait_status_of(const siginfo_t& info) {
+    constexpr int core_flag = 0x80;
+    constexpr int stopped = 0x7f;
+    switch (info.si_code) {
+    case CLD_EXITED: return (info.si_status & 0xff) << 8;
+    case CLD_KILLED: return info.si_status;
+    case CLD_DUMPED: return info.si_status | core_flag;
+    case CLD_STOPPED:
+    case CLD_TRAPPED: return (info.si_status & 0xff) << 8 | stopped;
+    default: return 0;
+    }
+}
+
 // waitid(2) as the kernel has it: the libc wrapper hides the fifth argument, which tells the usage of exactly the
 // child that is reported.
 Result<std::optional<ChildExit>> wait_for(int id_type, int id, int flags) {
@@ -36,8 +49,11 @@ Result<std::optional<ChildExit>> wait_for(int id_type, int id, int flags) {
         return fail_errno("waitid", "", errno);
     }
     if (info.si_pid == 0) return std::optional<ChildExit>{};
-    return ChildExit{
-        info.si_pid, status_of(info), {duration_of(used.ru_utime), duration_of(used.ru_stime), used.ru_maxrss}};
+    return ChildExit{info.si_pid,
+                     status_of(info),
+                     {duration_of(used.ru_utime), duration_of(used.ru_stime), used.ru_maxrss},
+                     wait_status_of(info),
+                     used};
 }
 
 } // namespace
@@ -64,6 +80,12 @@ Result<std::optional<ChildExit>> reap(int pidfd) {
 Result<ChildExit> reap_blocking(int pidfd) {
     // A non-blocking pidfd makes waitid(2) answer EAGAIN instead of waiting; ours are never made so.
     auto ended = wait_for(by_pidfd, pidfd, 0);
+    if (!ended) return std::unexpected(ended.error());
+    return ended->value();
+}
+
+Result<ChildExit> reap_pid_blocking(pid_t pid) {
+    auto ended = wait_for(P_PID, pid, 0);
     if (!ended) return std::unexpected(ended.error());
     return ended->value();
 }

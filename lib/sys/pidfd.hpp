@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "lib/base/error.hpp"
@@ -21,12 +22,15 @@ struct ChildExit {
     pid_t pid = 0;
     ExitStatus status;
     ResourceUsage usage; // its own and that of the children it waited for
+    int wait_status = 0; // the same as `status`, as wait(2) encodes it
+    rusage used{};       // the same as `usage`, whole
 };
 
 // Whether and how the child behind `pidfd` ended; nothing while it runs. ECHILD: not our child, or already reaped.
 Result<std::optional<ChildExit>> peek_exit(int pidfd); // leaves it a zombie
 Result<std::optional<ChildExit>> reap(int pidfd);
-Result<ChildExit> reap_blocking(int pidfd); // waits for the end
+Result<ChildExit> reap_blocking(int pidfd);     // waits for the end
+Result<ChildExit> reap_pid_blocking(pid_t pid); // the same for a child that cannot have been reaped
 
 // Some child that has ended, whichever; nothing if there is none, also where there are no children at all.
 Result<std::optional<ChildExit>> peek_any_exit();

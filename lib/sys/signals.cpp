@@ -1,9 +1,7 @@
 #include "lib/sys/signals.hpp"
 
-#include <atomic>
 #include <cerrno>
 #include <cstdint>
-#include <mutex>
 #include <pthread.h>
 #include <string>
 #include <unistd.h>
@@ -19,12 +17,6 @@ Result<sigset_t> change_mask(int how, const sigset_t& signals) {
     return former;
 }
 
-// What ignored_signals() found. A change counts one up, so that an answer found across a change is not kept.
-std::atomic<std::uint64_t> changes = 1;
-std::atomic<std::uint64_t> found_at = 0; // the value of `changes` for which found holds; 0 is never one
-std::atomic<std::uint64_t> found = 0;
-std::mutex finding; // so that an older finding never replaces a newer one
-
 bool is_ignored(int signal) {
     struct sigaction action{};
     if (::sigaction(signal, nullptr, &action) != 0) return false; // the C library's own two
@@ -34,9 +26,7 @@ bool is_ignored(int signal) {
 Result<> set_handler(int signal, void (*handler)(int)) {
     struct sigaction action{};
     action.sa_handler = handler;
-    const int outcome = ::sigaction(signal, &action, nullptr);
-    forget_ignored_signals();
-    if (outcome == 0) return {};
+    if (::sigaction(signal, &action, nullptr) == 0) return {};
     return fail_errno("sigaction", std::to_string(signal), errno);
 }
 
@@ -91,20 +81,11 @@ Result<> default_signal(int signal) {
 }
 
 std::uint64_t ignored_signals() {
-    if (found_at.load() == changes.load()) return found.load();
-    const std::lock_guard one_at_a_time(finding);
-    const std::uint64_t now = changes.load();
     std::uint64_t ignored = 0;
     for (int signal = 1; signal <= SIGRTMAX; ++signal) {
         if (is_ignored(signal)) ignored |= std::uint64_t{1} << (signal - 1);
     }
-    found.store(ignored);
-    found_at.store(now);
     return ignored;
-}
-
-void forget_ignored_signals() {
-    ++changes;
 }
 
 Result<Fd> signal_fd(const sigset_t& signals) {

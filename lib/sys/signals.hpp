@@ -30,10 +30,8 @@ int reset_ignored_signals();
 Result<> ignore_signal(int signal);
 Result<> default_signal(int signal);
 
-// Which signals are ignored: bit N-1 for signal N. Found once by asking for each, and again after a change by one of
-// the functions above; who changes a disposition in another way says so.
+// Which signals are ignored: bit N-1 for signal N. One system call for each of them, about 5 us in all.
 std::uint64_t ignored_signals();
-void forget_ignored_signals();
 
 // Readable while one of `signals` is pending; they must be blocked. Non-blocking, close-on-exec.
 Result<Fd> signal_fd(const sigset_t& signals);

@@ -69,6 +69,10 @@ PLANTED = [
     (house.check_room_includes, "lib/base/a.cpp", '#include "lib/sys/fd.hpp"\n', "lib/base must not include"),
     (house.check_room_includes, "lib/sys/a.cpp", '#include "lib/exec/spawn.hpp"\n', "lib/sys must not include"),
     (house.check_room_includes, "lib/exec/a.cpp", '#include "config/plan.hpp"\n', "lib/exec must not include"),
+    (house.check_room_includes, "lib/include/keep/a.hpp", '#include "lib/sys/fd.hpp"\n', "lib/include must not include"),
+    (house.check_room_includes, "lib/base/a.cpp", "#include <keep/exec.hpp>\n", "lib/base must not include"),
+    (house.check_room_includes, "daemon/core/a.cpp", "#include <keep/exec.hpp>\n", "daemon/core must not include"),
+    (house.check_room_includes, "lib/exec/a.cpp", "#include <keep/gone.hpp>\n", "not a path from the top"),
     (house.check_room_includes, "config/a.cpp", '#include "lib/sys/fd.hpp"\n', "config must not include"),
     (house.check_room_includes, "systemd/a.cpp", '#include "daemon/core/state.hpp"\n', "systemd must not include"),
     (house.check_room_includes, "daemon/core/a.cpp", '#include "lib/sys/fd.hpp"\n', "daemon/core must not include"),
@@ -133,7 +137,7 @@ class PlantedBreaches(unittest.TestCase):
         self.root = Path(folder.name)
         for name, text in {
                 "LICENSE": "", "README.md": "", "config/plan.hpp": "", "config/load.hpp": "", "lib/sys/fd.hpp": "",
-                "lib/exec/spawn.hpp": "", "lib/base/text.hpp": "", "systemd/loop.hpp": "", "daemon/core/state.hpp": "",
+                "lib/exec/spawn.hpp": "", "lib/include/keep/exec.hpp": "", "lib/base/text.hpp": "", "systemd/loop.hpp": "", "daemon/core/state.hpp": "",
                 "daemon/host/host.hpp": "", "daemon/ctl/main.hpp": "", "daemon/version.hpp": "",
                 "daemon/control/port.hpp": '#include "daemon/core/state.hpp"\n', "tests/README.md": "",
                 "lib/base/meson.build": "base_lib = static_library('b', 'text.cpp')\n"}.items():

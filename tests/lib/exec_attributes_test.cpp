@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "lib/sys/cgroup.hpp"
+#include "lib/sys/fd.hpp"
 #include "lib/sys/pidfd.hpp"
 #include "lib/sys/process.hpp"
 #include "lib/sys/procfs.hpp"
@@ -32,13 +33,13 @@ TEST_CASE("every attribute reaches the child and none the parent, on each rung")
     const int oom_before = sys::oom_score_adjust().value();
     exec::SpawnSpec spec = victim("report");
     spec.dir = dir.path();
-    spec.umask = 0123;
-    spec.new_session = true;
-    spec.limits = {{RLIMIT_CORE, {0, 4096}}, {RLIMIT_NOFILE, {100, 200}}};
-    spec.nice = nice_before + 3;
-    spec.oom_score_adjust = 321;
-    spec.no_new_privileges = true;
-    spec.parent_death_signal = SIGUSR1;
+    spec.sys.umask = 0123;
+    spec.sys.setsid = true;
+    spec.sys.limits = {{RLIMIT_CORE, {0, 4096}}, {RLIMIT_NOFILE, {100, 200}}};
+    spec.sys.nice = nice_before + 3;
+    spec.sys.oom_score_adjust = 321;
+    spec.sys.no_new_privileges = true;
+    spec.sys.pdeathsig = SIGUSR1;
     for (const NamedRung& rung : every_rung) {
         CAPTURE(rung.name);
         const Report report = run(spec, rung.rung).report();
@@ -63,7 +64,7 @@ TEST_CASE("every attribute reaches the child and none the parent, on each rung")
 
 TEST_CASE("a new group is led by the child, in our session") {
     exec::SpawnSpec spec = victim("report");
-    spec.new_group = true;
+    spec.sys.setpgid = true;
     for (const NamedRung& rung : every_rung) {
         CAPTURE(rung.name);
         const Report report = run(spec, rung.rung).report();
@@ -85,6 +86,8 @@ TEST_CASE("a child starts with an empty mask and default dispositions, whatever 
         exec::SpawnSpec spec; // a program without a runtime of its own that would install handlers
         spec.path = "/bin/cat";
         spec.argv = {"cat", "/proc/self/status"};
+        spec.sys.signal_mask = 0;
+        spec.sys.ignored_signals = exec::IgnoredSignals::reset;
         const std::string status = run(spec, rung.rung).output;
         CHECK(status.find("SigBlk:\t0000000000000000") != std::string::npos);
         CHECK(status.find("SigIgn:\t0000000000000000") != std::string::npos);
@@ -114,7 +117,7 @@ TEST_CASE("a library that ignores SIGPIPE without a word does not change our chi
 TEST_CASE("a child runs as the user, group and groups given, in every one of its ids") {
     if (!is_root()) return;
     exec::SpawnSpec spec = victim("report");
-    spec.credentials = exec::Credentials{61234, 61235, {61235, 61236}};
+    spec.sys.credential = exec::Credential{61234, 61235, {61235, 61236}};
     // The program may lie where only root may look: it is opened before the identity changes.
     auto image = sys::open(spec.path, 0);
     REQUIRE(image);
@@ -125,7 +128,7 @@ TEST_CASE("a child runs as the user, group and groups given, in every one of its
         CHECK(report.at("gid") == "61235 61235 61235");
         CHECK(report.at("groups") == "61235 61236");
     }
-    spec.credentials->groups.clear();
+    spec.sys.credential->groups.clear();
     CHECK(run(spec).report().at("groups").empty()); // none, not root's
 }
 
@@ -135,8 +138,8 @@ TEST_CASE("a parent death signal outlives the change of user, and kills when the
     auto image = sys::open(spec.path, 0);
     REQUIRE(image);
     spec.exec_fd = image->get();
-    spec.credentials = exec::Credentials{61234, 61234, {}};
-    spec.parent_death_signal = SIGUSR2;
+    spec.sys.credential = exec::Credential{61234, 61234, {}};
+    spec.sys.pdeathsig = SIGUSR2;
     CHECK(run(spec).report().at("parent_death_signal") == std::to_string(SIGUSR2));
 }
 
@@ -165,7 +168,7 @@ TEST_CASE("a child is born in its cgroup, or joins it before it does anything el
         exec::SpawnSpec spec;
         spec.path = "/bin/cat";
         spec.argv = {"cat", "/proc/self/cgroup"};
-        spec.cgroup_fd = made->get();
+        spec.sys.cgroup_fd = made->get();
         CHECK(run(spec, rung.rung).output.find("/" + name + "\n") != std::string::npos);
     }
     CHECK(sys::cgroup::await_empty(*own + "/" + name, std::chrono::seconds(10)));

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/sys/fd.hpp"
 #include "lib/sys/pidfd.hpp"
 #include "tests/lib/exec_victim.hpp"
 #include "tests/lib/temporary_directory.hpp"
@@ -28,10 +29,10 @@ void fails(const exec::SpawnSpec& spec, Step step, int code, const std::vector<N
         CAPTURE(rung.name);
         const auto process = exec::spawn_on(rung.rung, spec);
         REQUIRE_FALSE(process);
-        CAPTURE(process.error().message);
-        CHECK(std::string(exec::step_name(process.error().step)) == exec::step_name(step));
-        CHECK(process.error().code == code);
-        CHECK(process.error().message.starts_with("start '" + spec.path + "': " + exec::step_name(step)));
+        CAPTURE(process.error().message());
+        CHECK(std::string(exec::step_name(process.error().step())) == exec::step_name(step));
+        CHECK(process.error().error_number() == code);
+        CHECK(process.error().message().starts_with("fork/exec " + spec.path + ": "));
         CHECK_FALSE(sys::peek_any_exit()->has_value());
     }
 }
@@ -66,8 +67,8 @@ TEST_CASE("a directory that cannot be entered is named") {
     exec::SpawnSpec spec = program();
     spec.dir = dir / "missing";
     fails(spec, Step::chdir, ENOENT);
-    CHECK(exec::spawn(spec).error().message ==
-          "start '/bin/true': chdir '" + dir / "missing" + "': No such file or directory");
+    CHECK(exec::spawn(spec).error().message() ==
+          "fork/exec /bin/true: chdir '" + dir / "missing" + "': no such file or directory");
     spec.dir = file(dir, "file", "", 0600);
     fails(spec, Step::chdir, ENOTDIR);
 }
@@ -104,36 +105,36 @@ TEST_CASE("a cgroup that is none is the cgroup's fault, on each rung") {
     auto plain = sys::open(dir.path(), O_RDONLY | O_DIRECTORY);
     REQUIRE(plain);
     exec::SpawnSpec spec = program();
-    spec.cgroup_fd = plain->get();
+    spec.sys.cgroup_fd = plain->get();
     const std::vector<NamedRung> by_clone3{{exec::Rung::shared, "shared"}, {exec::Rung::automatic, "automatic"}};
     const std::vector<NamedRung> by_hand{{exec::Rung::shared_classic, "shared_classic"}};
     fails(spec, Step::cgroup, EBADF, by_clone3);
     fails(spec, Step::cgroup, ENOENT, by_hand); // no cgroup.procs in it
-    spec.cgroup_fd = 999;
+    spec.sys.cgroup_fd = 999;
     fails(spec, Step::cgroup, EBADF);
 }
 
 TEST_CASE("a limit that contradicts itself is named") {
     exec::SpawnSpec spec = program();
-    spec.limits = {{RLIMIT_CORE, {0, 0}}, {RLIMIT_NOFILE, {200, 100}}};
+    spec.sys.limits = {{RLIMIT_CORE, {0, 0}}, {RLIMIT_NOFILE, {200, 100}}};
     fails(spec, Step::rlimit, EINVAL);
-    CHECK(exec::spawn(spec).error().message == "start '/bin/true': rlimit 'nofile': Invalid argument");
+    CHECK(exec::spawn(spec).error().message() == "fork/exec /bin/true: rlimit 'nofile': invalid argument");
 }
 
 TEST_CASE("values outside of their range are named") {
     exec::SpawnSpec spec = program();
-    spec.oom_score_adjust = 5000;
+    spec.sys.oom_score_adjust = 5000;
     fails(spec, Step::oom_score_adjust, EINVAL);
     spec = program();
-    spec.parent_death_signal = 99;
+    spec.sys.pdeathsig = 99;
     fails(spec, Step::parent_death_signal, EINVAL);
 }
 
 TEST_CASE("an id of -1 is refused: the kernel would keep our rights") {
     exec::SpawnSpec spec = program();
-    spec.credentials = exec::Credentials{static_cast<uid_t>(-1), 1, {}};
+    spec.sys.credential = exec::Credential{static_cast<uid_t>(-1), 1, {}};
     fails(spec, Step::uid, EINVAL);
-    spec.credentials = exec::Credentials{1, static_cast<gid_t>(-1), {}};
+    spec.sys.credential = exec::Credential{1, static_cast<gid_t>(-1), {}};
     fails(spec, Step::gid, EINVAL);
 }
 
@@ -141,7 +142,7 @@ TEST_CASE("where a user may not go, or may not execute, is found as that user") 
     if (!is_root()) return;
     const TemporaryDirectory dir; // mode 0700, root's
     exec::SpawnSpec spec = program();
-    spec.credentials = exec::Credentials{61234, 61234, {}};
+    spec.sys.credential = exec::Credential{61234, 61234, {}};
     const std::vector<NamedRung> rungs{{exec::Rung::automatic, "automatic"},
                                        {exec::Rung::private_, "private"},
                                        {exec::Rung::private_classic, "private_classic"}};
@@ -160,18 +161,18 @@ TEST_CASE("what only root may do fails by name for others") {
         const char* line;
     };
     for (const Expected& expected : {
-             Expected{"nice", "nice start '/bin/true': nice '-20': Permission denied\n"},
-             Expected{"oom", "oom_score_adjust start '/bin/true': oom_score_adjust '-500': Permission denied\n"},
-             Expected{"rlimit", "rlimit start '/bin/true': rlimit 'nofile': Operation not permitted\n"},
-             Expected{"credentials", "groups start '/bin/true': groups: Operation not permitted\n"},
-             Expected{"clone", "clone start '/bin/true': clone: Resource temporarily unavailable\n"},
+             Expected{"nice", "nice fork/exec /bin/true: nice '-20': permission denied\n"},
+             Expected{"oom", "oom_score_adjust fork/exec /bin/true: oom_score_adjust '-500': permission denied\n"},
+             Expected{"rlimit", "rlimit fork/exec /bin/true: rlimit 'nofile': operation not permitted\n"},
+             Expected{"credentials", "groups fork/exec /bin/true: groups: operation not permitted\n"},
+             Expected{"clone", "clone fork/exec /bin/true: resource temporarily unavailable\n"},
          }) {
         CAPTURE(std::string(expected.attribute));
         exec::SpawnSpec spec = victim("try", {expected.attribute});
         auto image = sys::open(spec.path, O_RDONLY);
         REQUIRE(image);
         spec.exec_fd = image->get();
-        spec.credentials = exec::Credentials{61237, 61237, {}};
+        spec.sys.credential = exec::Credential{61237, 61237, {}};
         CHECK(run(spec).output == std::string(expected.line));
     }
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <unistd.h>
 
+#include "lib/sys/fd.hpp"
 #include "lib/sys/process.hpp"
 #include "tests/lib/exec_victim.hpp"
 #include "tests/lib/temporary_directory.hpp"
@@ -78,7 +79,7 @@ TEST_CASE("streams that are left out are the null device, and it can be written 
     spec.argv = {"sh", "-c", "cat && echo lost && echo lost >&2"};
     auto process = exec::spawn(spec);
     REQUIRE(process);
-    CHECK(process->wait()->status.success());
+    CHECK(process->wait()->success());
 }
 
 TEST_CASE("a closed null device is opened anew, not replaced by a stranger at its number") {
@@ -184,7 +185,7 @@ TEST_CASE("a limit on open files below the parent's descriptors does not keep a 
     const FileAt high(500, dir / "a");
     exec::SpawnSpec spec = victim("report");
     spec.extra_fds = {{500, 3}};
-    spec.limits = {{RLIMIT_NOFILE, {32, 32}}};
+    spec.sys.limits = {{RLIMIT_NOFILE, {32, 32}}};
     for (const NamedRung& rung : every_rung) {
         CAPTURE(rung.name);
         const Report report = run(spec, rung.rung).report();
@@ -197,11 +198,11 @@ TEST_CASE("wrong descriptors are refused before anything starts") {
     exec::SpawnSpec spec;
     spec.path = "/bin/true";
     spec.extra_fds = {{1, 2}};
-    CHECK(exec::spawn(spec).error().step == exec::Step::prepare);
+    CHECK(exec::spawn(spec).error().step() == exec::Step::prepare);
     spec.extra_fds = {{1, 5}, {2, 5}};
-    CHECK(exec::spawn(spec).error().message.find("given twice") != std::string::npos);
+    CHECK(exec::spawn(spec).error().message().find("given twice") != std::string::npos);
     spec.extra_fds = {{-1, 5}};
-    CHECK(exec::spawn(spec).error().code == EBADF);
+    CHECK(exec::spawn(spec).error().error_number() == EBADF);
 }
 
 TEST_CASE("a source that is not open is named with where it should have gone") {
@@ -212,8 +213,8 @@ TEST_CASE("a source that is not open is named with where it should have gone") {
         spec.extra_fds = {{777, 5}};
         const auto process = exec::spawn_on(rung.rung, spec);
         REQUIRE_FALSE(process);
-        CHECK(process.error().step == exec::Step::fds);
-        CHECK(process.error().code == EBADF);
-        CHECK(process.error().message == "start '/bin/true': fds 'descriptor for 5': Bad file descriptor");
+        CHECK(process.error().step() == exec::Step::fds);
+        CHECK(process.error().error_number() == EBADF);
+        CHECK(process.error().message() == "fork/exec /bin/true: fds 'descriptor for 5': bad file descriptor");
     }
 }

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "lib/sys/fd.hpp"
 #include "lib/sys/pidfd.hpp"
 #include "tests/lib/exec_victim.hpp"
 #include "tests/lib/temporary_directory.hpp"
@@ -89,16 +90,16 @@ TEST_CASE("a process can be polled, signalled, waited for once, and let go") {
     CHECK((::fcntl(process->pidfd(), F_GETFD) & FD_CLOEXEC) != 0);
     CHECK_FALSE(process->try_wait()->has_value());
     CHECK(process->signal(0));
-    CHECK(process->signal(99).error().code == EINVAL);
+    CHECK(process->signal(99).error().error_number() == EINVAL);
     REQUIRE(process->signal(SIGKILL));
     pollfd watched{process->pidfd(), POLLIN, 0};
     REQUIRE(::poll(&watched, 1, 10'000) == 1);
     const auto ended = process->try_wait();
     REQUIRE((ended && *ended));
-    CHECK((*ended)->status == ExitStatus::signaled(SIGKILL));
-    CHECK((*ended)->usage.max_rss_kib > 0);
-    CHECK(process->wait().error().code == ECHILD);
-    CHECK(process->signal(SIGKILL).error().code == ESRCH); // never a stranger
+    CHECK(exit_of(**ended) == ExitStatus::signaled(SIGKILL));
+    CHECK((*ended)->usage().ru_maxrss > 0);
+    CHECK(process->wait().error().error_number() == ECHILD);
+    CHECK(process->signal(SIGKILL).error().is(exec::Errc::process_done)); // never a stranger
     const int pidfd = process->release();
     CHECK_FALSE(*process);
     CHECK(::close(pidfd) == 0);
@@ -115,10 +116,10 @@ TEST_CASE("a program that is still open for writing somewhere is tried again for
     spec.path = dir / "program";
     const auto busy = exec::spawn(spec);
     REQUIRE_FALSE(busy);
-    CHECK(busy.error().step == exec::Step::execve);
-    CHECK(busy.error().code == ETXTBSY);
+    CHECK(busy.error().step() == exec::Step::execve);
+    CHECK(busy.error().error_number() == ETXTBSY);
     writer->reset();
     auto process = exec::spawn(spec);
     REQUIRE(process);
-    CHECK(process->wait()->status.success());
+    CHECK(process->wait()->success());
 }

@@ -19,7 +19,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "lib/exec/replace.hpp"
 #include "lib/sys/fd.hpp"
 #include "lib/sys/process.hpp"
 #include "lib/sys/procfs.hpp"
@@ -108,15 +107,15 @@ int spawn_under_filter(int argc, char** argv) {
     exec::SpawnSpec spec = victim("report");
     spec.stdio = {-1, 1, 2};
     spec.extra_fds = {{leaked, 9}};
-    if (argc > 2) spec.credentials = exec::Credentials{static_cast<uid_t>(std::atoi(argv[2])), 61234, {}};
+    if (argc > 2) spec.sys.credential = exec::Credential{static_cast<uid_t>(std::atoi(argv[2])), 61234, {}};
     for (int times = 0; times < 2; ++times) {
         auto process = exec::spawn(spec);
         if (!process) {
-            std::printf("error %s\n", process.error().message.c_str());
+            std::printf("error %s\n", process.error().message().c_str());
             return 1;
         }
         const auto ended = process->wait();
-        if (!ended || !ended->status.success()) return 2;
+        if (!ended || !ended->success()) return 2;
     }
     std::printf("dumpable %d\n", ::prctl(PR_GET_DUMPABLE));
     return 0;
@@ -126,41 +125,19 @@ int spawn_under_filter(int argc, char** argv) {
 int try_attribute(const std::string& what) {
     exec::SpawnSpec spec;
     spec.path = "/bin/true";
-    if (what == "nice") spec.nice = -20;
-    if (what == "oom") spec.oom_score_adjust = -500;
-    if (what == "rlimit") spec.limits = {{RLIMIT_NOFILE, {64, sys::get_limit(RLIMIT_NOFILE)->rlim_max + 1}}};
-    if (what == "credentials") spec.credentials = exec::Credentials{0, 0, {}};
+    if (what == "nice") spec.sys.nice = -20;
+    if (what == "oom") spec.sys.oom_score_adjust = -500;
+    if (what == "rlimit") spec.sys.limits = {{RLIMIT_NOFILE, {64, sys::get_limit(RLIMIT_NOFILE)->rlim_max + 1}}};
+    if (what == "credentials") spec.sys.credential = exec::Credential{0, 0, {}};
     if (what == "clone") (void)sys::set_limit(RLIMIT_NPROC, {1, 1});
     auto process = exec::spawn(spec);
     if (!process) {
-        std::printf("%s %s\n", exec::step_name(process.error().step), process.error().message.c_str());
+        std::printf("%s %s\n", exec::step_name(process.error().step()), process.error().message().c_str());
         return 0;
     }
     (void)process->wait();
     std::printf("started\n");
     return 0;
-}
-
-// replace path|fd|failing: becomes a report with the same pid, keeping one descriptor of two.
-int replace_myself(const std::string& how) {
-    auto kept = sys::open("/dev/zero", O_RDONLY);
-    auto dropped = sys::open("/dev/zero", O_RDONLY);
-    exec::Replacement with;
-    with.path = how == "failing" ? "/no/such/image" : "/proc/self/exe";
-    sys::Fd image;
-    if (how == "fd") {
-        image = std::move(*sys::open("/proc/self/exe", O_RDONLY | O_PATH));
-        with.fd = image.get();
-        with.path = "the same image";
-    }
-    with.argv = {"renamed", "--helper=report", "after"};
-    with.env = {"ONLY=this"};
-    with.keep = {kept->get()};
-    std::printf("before %d kept %d dropped %d\n", ::getpid(), kept->get(), dropped->get());
-    std::fflush(stdout);
-    const Error error = exec::replace(with);
-    std::printf("error %s\ncode %d\nkept_flags %d\n", error.message.c_str(), error.code, ::fcntl(kept->get(), F_GETFD));
-    return 3;
 }
 
 // Starts a child that is to die with us, tells its pid, and ends without waiting for it.
@@ -171,7 +148,7 @@ int orphan_a_child() {
     auto ends = sys::pipe();
     spec.stdio = {ends->read.get(), 1, -1};
     spec.extra_fds = {{ends->write.get(), 3}}; // its own standard input never ends
-    spec.parent_death_signal = SIGKILL;
+    spec.sys.pdeathsig = SIGKILL;
     auto process = exec::spawn(spec);
     std::printf("child %d\n", process ? process->pid() : -1);
     return 0;
@@ -189,7 +166,6 @@ std::optional<int> play_victim(int argc, char** argv) {
     if (role == "exit") code = std::atoi(argument.c_str());
     if (role == "refused") code = spawn_under_filter(argc - 2, argv + 2);
     if (role == "try") code = try_attribute(argument);
-    if (role == "replace") code = replace_myself(argument);
     if (role == "orphan") code = orphan_a_child();
     std::fflush(stdout);
     return code;
@@ -199,6 +175,7 @@ exec::SpawnSpec victim(const std::string& role, const std::vector<std::string>& 
     exec::SpawnSpec spec;
     spec.path = sys::executable_path().value_or("/proc/self/exe");
     spec.argv = {"test-exec", "--helper=" + role};
+    spec.env.emplace();
     spec.argv.insert(spec.argv.end(), arguments.begin(), arguments.end());
     return spec;
 }
@@ -221,12 +198,17 @@ Outcome run(exec::SpawnSpec spec, exec::Rung rung) {
     spec.stdio[1] = output->write.get();
     if (spec.stdio[2] < 0) spec.stdio[2] = 2;
     auto process = exec::spawn_on(rung, spec);
-    if (!process) FAIL(process.error().message);
+    if (!process) FAIL(process.error().message());
     output->write.reset();
     Outcome outcome;
     outcome.output = sys::read_all(output->read.get()).value();
-    outcome.status = process->wait()->status;
+    outcome.status = exit_of(*process->wait());
     return outcome;
+}
+
+ExitStatus exit_of(const exec::ProcessState& state) {
+    return state.exited() ? ExitStatus::exited(state.exit_code())
+                          : ExitStatus::signaled(state.signal(), state.core_dumped());
 }
 
 std::string descriptors(const Report& report) {

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "lib/base/exit_status.hpp"
 #include "lib/exec/rung.hpp"
-#include "lib/exec/spawn.hpp"
 
 namespace keep::test {
 
@@ -30,6 +30,8 @@ struct Outcome {
 // Starts it with its standard output on a pipe, reads that to the end and waits. Fails the test if it does not start.
 Outcome run(exec::SpawnSpec spec, exec::Rung rung = exec::Rung::automatic);
 
+ExitStatus exit_of(const exec::ProcessState& state);
+
 // The descriptors that a report names, in order: "0 1 2 5".
 std::string descriptors(const Report& report);
 
@@ -41,7 +43,10 @@ inline const std::vector<NamedRung> every_rung{{exec::Rung::automatic, "automati
                                                {exec::Rung::shared, "shared"},
                                                {exec::Rung::shared_classic, "shared_classic"},
                                                {exec::Rung::private_, "private"},
-                                               {exec::Rung::private_classic, "private_classic"}};
+                                               {exec::Rung::private_classic, "private_classic"},
+                                               {exec::Rung::handshake, "handshake"},
+                                               {exec::Rung::handshake_classic, "handshake_classic"},
+                                               {exec::Rung::plain, "plain"}};
 
 bool is_root(); // says so where a test is skipped for want of it
 

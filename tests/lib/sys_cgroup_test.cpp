@@ -5,7 +5,8 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "lib/exec/spawn.hpp"
+#include <keep/exec/spawn.hpp>
+
 #include "lib/sys/cgroup.hpp"
 #include "lib/sys/cgroup_paths.hpp"
 
@@ -102,7 +103,7 @@ exec::SpawnSpec escaping_tree(int cgroup_fd, int output) {
     spec.argv = {"sh", "-c", "trap '' TERM; setsid sh -c 'trap \"\" TERM; echo out; sleep 1000' & wait"};
     spec.env = {"PATH=/usr/bin:/bin"};
     spec.stdio[1] = output;
-    spec.cgroup_fd = cgroup_fd;
+    spec.sys.cgroup_fd = cgroup_fd;
     return spec;
 }
 
@@ -131,7 +132,7 @@ TEST_CASE("a tree that tries to escape is born, counted, killed and removed as o
     CHECK(cgroup::await_empty(path, std::chrono::milliseconds(20)).error().code == ETIMEDOUT);
     REQUIRE(cgroup::kill(path));
     CHECK(cgroup::await_empty(path, std::chrono::seconds(10)));
-    CHECK(process->wait()->status == ExitStatus::signaled(SIGKILL));
+    CHECK(process->wait()->signal() == SIGKILL);
     CHECK(cgroup::remove(path));
     CHECK_FALSE(cgroup::procs(path));
 }
@@ -148,14 +149,15 @@ TEST_CASE("what an earlier life left in a cgroup is killed before the name is us
     CHECK(cgroup::children(parent.path() + "/run-2") == std::vector<std::string>{"nested"});
     auto second = cgroup::create_child(parent.path(), "run-2");
     REQUIRE(second);
-    CHECK(process->wait()->status == ExitStatus::signaled(SIGKILL));
+    CHECK(process->wait()->signal() == SIGKILL);
     CHECK(cgroup::populated(parent.path() + "/run-2") == false);
     CHECK(cgroup::children(parent.path() + "/run-2")->empty());
     // The old directory is another one: nobody can be born there any more.
     auto late = exec::spawn(escaping_tree(first->get(), -1));
     REQUIRE_FALSE(late);
-    CHECK(late.error().step == exec::Step::cgroup);
-    const bool removed = late.error().code == ENOENT || late.error().code == ENODEV; // as the kernel's version has it
+    CHECK(late.error().step() == exec::Step::cgroup);
+    const bool removed = late.error().is(std::errc::no_such_file_or_directory) ||
+                         late.error().is(std::errc::no_such_device); // as the kernel's version has it
     CHECK(removed);
 }
 

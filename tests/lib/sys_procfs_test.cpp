@@ -5,7 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lib/exec/spawn.hpp"
+#include <keep/exec/spawn.hpp>
+
 #include "lib/sys/pidfd.hpp"
 #include "lib/sys/process.hpp"
 #include "lib/sys/procfs.hpp"

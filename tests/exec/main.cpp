@@ -1,0 +1,16 @@
+// The tests' main: what the library keeps for good (a descriptor of /dev/null, its verdict on this kernel) is brought
+// about before the first test, so that each test can compare what it left behind exactly.
+#define DOCTEST_CONFIG_IMPLEMENT
+#include <doctest/doctest.h>
+
+#include <cstdio>
+
+#include <keep/exec.hpp>
+
+int main(int argc, char** argv) {
+    if (auto result = keep::exec::command("true").run(); !result) {
+        std::fprintf(stderr, "no command runs at all: %s\n", result.error().message().c_str());
+        return 1;
+    }
+    return doctest::Context(argc, argv).run();
+}
