@@ -67,7 +67,8 @@ void set_limits(const ChildPlan& plan) {
 // After the credentials, whose change clears it. A parent that died before this call will never be reported as dead.
 void set_parent_death_signal(const ChildPlan& plan) {
     check(plan, Step::parent_death_signal, raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, plan.pdeathsig));
-    if (raw_syscall(SYS_getppid) != plan.parent) {
+    const long parent = raw_syscall(SYS_getppid);
+    if (parent != plan.parent && parent != 0) { // 0: it is outside of our new pid namespace
         raw_syscall(SYS_kill, raw_syscall(SYS_getpid), plan.pdeathsig);
     }
 }
@@ -117,6 +118,7 @@ long execute(const ChildPlan& plan) {
         const long result = execute(plan);
         const bool again = result == -ETXTBSY && plan.retry_text_busy && pause_ms <= longest_pause_ms;
         if (!again) give_up(plan, Step::execve, result);
+        close_others_now(plan); // ours may be among them: a copy of what our parent writes with
         const volatile timespec pause = {0, pause_ms * 1'000'000};
         raw_syscall(SYS_nanosleep, as_long(&pause), 0);
     }
@@ -124,12 +126,7 @@ long execute(const ChildPlan& plan) {
 
 [[noreturn]] void run(const ChildPlan& plan) {
     if (plan.leaves_table) leave_parents_table(plan);
-    long null_device = -1;
-    if (plan.null_for != 0) {
-        static constexpr char path[] = "/dev/null";
-        null_device = open_file(path, O_RDWR);
-        check(plan, Step::fds, null_device);
-    }
+    const NullDevice null_device = open_null_device(plan);
     if (plan.join_cgroup_fd >= 0) join_cgroup(plan);
     if (plan.keep_capabilities) {
         check(plan, Step::keep_capabilities, raw_syscall(SYS_prctl, PR_SET_KEEPCAPS, 1, 0, 0, 0));
@@ -141,6 +138,7 @@ long execute(const ChildPlan& plan) {
     if (plan.unshare_flags != 0) enter_namespaces(plan);
     set_priorities(plan);
     if (plan.chroot != nullptr) change_root(plan);
+    if (plan.descriptors_first) place_descriptors(plan, null_device);
     if (!plan.limits_last) set_limits(plan);
     if (plan.bounding_set != nullptr) shrink_bounding_set(plan);
     if (plan.no_new_privileges) {
@@ -151,7 +149,7 @@ long execute(const ChildPlan& plan) {
     if (plan.umask != nullptr) raw_syscall(SYS_umask, static_cast<long>(*plan.umask));
     if (plan.dir != nullptr) check(plan, Step::chdir, raw_syscall(SYS_chdir, as_long(plan.dir)));
     if (plan.pdeathsig != 0) set_parent_death_signal(plan);
-    place_descriptors(plan, null_device);
+    if (!plan.descriptors_first) place_descriptors(plan, null_device);
     if (plan.noctty) give_up_terminal(plan);
     if (plan.ctty >= 0) check(plan, Step::setctty, raw_syscall(SYS_ioctl, plan.ctty, TIOCSCTTY, 1));
     if (plan.limits_last) set_limits(plan);

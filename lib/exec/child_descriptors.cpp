@@ -5,6 +5,8 @@
 namespace keep::exec::child {
 namespace {
 
+enum class When { at_exec, now };
+
 bool is_kept(const ChildPlan& plan, int fd) {
     if (fd < 3) return true;
     for (std::size_t i = 0; i < plan.kept_count; ++i) {
@@ -41,21 +43,21 @@ void close_one_by_one(const ChildPlan& plan) {
 
 // Marking all for the exec to close is a stroke in a bitmap; closing now would visit each possible number (4 us against
 // 1 us for a table of 256). Kernels before 5.11 cannot mark.
-bool close_range(unsigned low, unsigned high) {
+bool close_range(unsigned low, unsigned high, When when) {
     constexpr long close_on_exec = 4; // CLOSE_RANGE_CLOEXEC
-    const long marked = raw_syscall(SYS_close_range, low, high, close_on_exec);
+    const long marked = raw_syscall(SYS_close_range, low, high, when == When::at_exec ? close_on_exec : 0);
     return marked == 0 || (marked == -EINVAL && raw_syscall(SYS_close_range, low, high, 0) == 0);
 }
 
 // The gaps between the kept numbers, and all above. The table is the child's own by now: closing disturbs nobody.
-void close_all_others(const ChildPlan& plan) {
+void close_all_others(const ChildPlan& plan, When when) {
     unsigned low = 3;
     for (std::size_t i = 0; i <= plan.kept_count; ++i) {
         const bool last = i == plan.kept_count;
         const unsigned next = last ? no_descriptor_above : static_cast<unsigned>(plan.kept[i]);
         const unsigned high = last ? no_descriptor_above : next - 1;
         if (last || next > low) {
-            if (!close_range(low, high)) return close_one_by_one(plan);
+            if (!close_range(low, high, when)) return close_one_by_one(plan);
         }
         low = next + 1;
     }
@@ -76,12 +78,26 @@ void leave_parents_table(const ChildPlan& plan) {
     check(plan, Step::fds, raw_syscall(SYS_unshare, CLONE_FILES));
 }
 
-// First those that the child opened: their number may be a target of the others.
-void place_descriptors(const ChildPlan& plan, long null_device) {
+NullDevice open_null_device(const ChildPlan& plan) {
+    static constexpr char path[] = "/dev/null";
+    NullDevice opened;
+    if ((plan.null_for & 1U) != 0) {
+        opened.reading = open_file(path, O_RDONLY);
+        check(plan, Step::fds, opened.reading);
+    }
+    if ((plan.null_for & ~1U) != 0) {
+        opened.writing = open_file(path, O_WRONLY);
+        check(plan, Step::fds, opened.writing);
+    }
+    return opened;
+}
+
+// First those that the child opened: their numbers may be targets of the others.
+void place_descriptors(const ChildPlan& plan, const NullDevice& null_device) {
     for (int number = 0; number < 3; ++number) {
-        if ((plan.null_for & 1U << number) != 0) {
-            check(plan, Step::fds, move(static_cast<int>(null_device), number));
-        }
+        if ((plan.null_for & 1U << number) == 0) continue;
+        const long from = number == 0 ? null_device.reading : null_device.writing;
+        check(plan, Step::fds, move(static_cast<int>(from), number));
     }
     for (std::size_t i = 0; i < plan.move_count; ++i)
         check(plan, Step::fds, move(plan.moves[i].from, plan.moves[i].to), i);
@@ -93,7 +109,11 @@ void place_descriptors(const ChildPlan& plan, long null_device) {
         if (result != -EBADF) check(plan, Step::fds, result);
     }
     if (plan.exec_fd >= 0) check(plan, Step::fds, raw_syscall(SYS_fcntl, plan.exec_fd, F_SETFD, FD_CLOEXEC));
-    if (plan.close_others) close_all_others(plan);
+    if (plan.close_others) close_all_others(plan, When::at_exec);
+}
+
+void close_others_now(const ChildPlan& plan) {
+    if (plan.close_others) close_all_others(plan, When::now);
 }
 
 } // namespace keep::exec::child

@@ -58,7 +58,7 @@ void shrink_bounding_set(const ChildPlan& plan) {
 void change_credential(const ChildPlan& plan) {
     const auto gid = static_cast<long>(plan.credential->gid);
     const auto uid = static_cast<long>(plan.credential->uid);
-    if (!plan.credential->no_set_groups) {
+    if (plan.set_groups) {
         const auto group_count = static_cast<long>(plan.group_count);
         check(plan, Step::groups, raw_syscall(set_groups, group_count, as_long(plan.groups)));
     }

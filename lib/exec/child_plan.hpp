@@ -56,10 +56,12 @@ struct ChildPlan {
     const Limit* limits = nullptr;
     std::size_t limit_count = 0;
     bool limits_last = false;       // nothing is lost by setting them behind the descriptors
+    bool descriptors_first = false; // a limit that has to be set early is lower than their numbers
     const rlimit* nofile = nullptr; // null: leave; else set behind the descriptors, whose numbers may be above it
     const std::uint64_t* bounding_set = nullptr;
     bool no_new_privileges = false;
     const Credential* credential = nullptr;
+    bool set_groups = true;
     const gid_t* groups = nullptr;
     std::size_t group_count = 0;
     const int* ambient_caps = nullptr;

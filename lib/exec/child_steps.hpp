@@ -45,7 +45,13 @@ void write_file(const ChildPlan& plan, Step step, const char* path, const ProcTe
 
 // child_descriptors.cpp
 void leave_parents_table(const ChildPlan& plan);
-void place_descriptors(const ChildPlan& plan, long null_device);
+struct NullDevice { // those that the plan wants opened here; else -1
+    long reading = -1;
+    long writing = -1;
+};
+NullDevice open_null_device(const ChildPlan& plan);
+void place_descriptors(const ChildPlan& plan, const NullDevice& null_device);
+void close_others_now(const ChildPlan& plan);
 
 // child_identity.cpp
 void await_id_maps(const ChildPlan& plan);

@@ -1,15 +1,14 @@
 #include <keep/exec/cmd.hpp>
 
 #include <exception>
-#include <thread>
 
 #include <keep/exec/look_path.hpp>
 
 #include "lib/exec/environment.hpp"
 #include "lib/exec/error_data.hpp"
-#include "lib/exec/hold_off.hpp"
 #include "lib/exec/running.hpp"
 #include "lib/exec/stream_ends.hpp"
+#include "lib/exec/thread.hpp"
 
 namespace keep::exec {
 namespace {
@@ -36,6 +35,19 @@ Result<std::string> find(std::string_view name) {
 
 } // namespace
 
+// What it copies into must live on; the handles are their users' now.
+bool Cmd::detach(std::unique_ptr<Running>& running) {
+    Running* goes_on = running.get();
+    if (!start_thread([goes_on] {
+            goes_on->exchange.finish();
+            delete goes_on;
+        })) {
+        return false;
+    }
+    (void)running.release();
+    return true;
+}
+
 Cmd::Cmd(CmdConfig config) : CmdConfig(std::move(config)), running_(std::make_unique<Running>()) {}
 
 Cmd::Cmd(Cmd&&) noexcept = default;
@@ -55,16 +67,8 @@ Cmd::~Cmd() {
         return;
     }
     if (on_destroy == OnDestroy::abort) std::terminate();
-    if (on_destroy == OnDestroy::detach) {
-        try {
-            const Starting now;
-            // What it copies into must live on; the handles are their users' now.
-            std::thread([running = std::move(running_)] { running->exchange.finish(); }).detach();
-            return;
-        } catch (const std::system_error&) { // no thread to be had: it cannot be left unreaped
-        }
-        if (!running_) return;
-    }
+    // Without a thread to be had it cannot be left unreaped: then it is killed.
+    if (on_destroy == OnDestroy::detach && detach(running_)) return;
     (void)running_->process.kill();
     running_->exchange.abandon();
     running_->close_handles();

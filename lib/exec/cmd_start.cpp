@@ -76,6 +76,7 @@ Result<> arrange_output(const Sink& sink, std::size_t number, Streams& streams, 
 // is clearer so.
 std::optional<Error> missing_directory(const CmdConfig& config) {
     if (config.dir.empty() || !(config.sys == SysProcAttr{})) return std::nullopt;
+    if (config.dir.find('\0') != std::string::npos) return std::nullopt; // refused for that
     struct stat about{};
     if (::stat(config.dir.c_str(), &about) == 0) return std::nullopt;
     Error::Data data;
@@ -129,6 +130,7 @@ Result<> Cmd::start_with(bool own_thread) {
     let_go_of_pipe(in);
     let_go_of_pipe(out);
     let_go_of_pipe(err);
+    running_->exchange.let_go();
     running_->close_handles();
     return outcome;
 }

@@ -17,6 +17,7 @@ Result<> Cmd::wait() {
     running_->waited = true;
     Exchange& exchange = running_->exchange;
     exchange.finish();
+    exchange.let_go();
     running_->close_handles();
     const Result<ProcessState>& exit = exchange.exit();
     if (!exit) return failed(exit.error());

@@ -33,23 +33,39 @@ class Category final : public std::error_category {
     }
 };
 
-// Go's strconv.Quote, as far as a file name needs it.
+// How many bytes from here on are one well-formed character of UTF-8; 0 if there is none.
+std::size_t character_length(std::string_view text) {
+    const auto byte = [&](std::size_t at) { return static_cast<unsigned char>(text[at]); };
+    const unsigned char first = byte(0);
+    if (first < 0x80) return 1;
+    const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+    if (first < 0xc2 || first > 0xf4 || text.size() < length) return 0;
+    for (std::size_t i = 1; i < length; ++i) {
+        if ((byte(i) & 0xc0) != 0x80) return 0;
+    }
+    const bool overlong = (first == 0xe0 && byte(1) < 0xa0) || (first == 0xf0 && byte(1) < 0x90);
+    const bool surrogate = first == 0xed && byte(1) >= 0xa0;
+    const bool beyond = first == 0xf4 && byte(1) >= 0x90;
+    return overlong || surrogate || beyond ? 0 : length;
+}
+
+// Go's strconv.Quote, but that every well-formed character beyond ASCII counts as printable.
 std::string in_quotes(std::string_view text) {
     static constexpr std::string_view hex = "0123456789abcdef";
+    static constexpr std::string_view escaped = "\a\b\f\n\r\t\v\\\"";
+    static constexpr std::string_view letters = "abfnrtv\\\"";
     std::string out = "\"";
-    for (const char c : text) {
-        const auto byte = static_cast<unsigned char>(c);
-        if (c == '"' || c == '\\') {
-            out.append({'\\', c});
-        } else if (c == '\n') {
-            out += "\\n";
-        } else if (c == '\t') {
-            out += "\\t";
-        } else if (byte < 0x20 || byte == 0x7f) {
+    while (!text.empty()) {
+        const std::size_t length = character_length(text);
+        const auto byte = static_cast<unsigned char>(text[0]);
+        if (const std::size_t at = escaped.find(text[0]); at != std::string_view::npos) {
+            out.append({'\\', letters[at]});
+        } else if (length == 0 || byte < 0x20 || byte == 0x7f) {
             out.append({'\\', 'x', hex[byte >> 4], hex[byte & 15]});
         } else {
-            out += c;
+            out += text.substr(0, length);
         }
+        text.remove_prefix(length == 0 ? 1 : length);
     }
     return out + '"';
 }
@@ -161,6 +177,22 @@ Error lookup_error_of(std::string_view name, std::error_code reason, std::string
                      .op = "exec",
                      .path = path.empty() ? std::string(name) : std::move(path),
                      .message = "exec: " + in_quotes(name) + ": " + text_of(reason)});
+}
+
+Error lookup_stat_error(std::string_view name, int error_number) {
+    return error_of(
+        {.code = system_code(error_number),
+         .op = "exec",
+         .path = std::string(name),
+         .message = "exec: " + in_quotes(name) + ": stat " + std::string(name) + ": " + errno_text(error_number)});
+}
+
+Error refused_start(std::string_view path, std::string_view text) {
+    return error_of({.code = std::make_error_code(std::errc::invalid_argument),
+                     .op = "fork/exec",
+                     .path = std::string(path),
+                     .step = Step::prepare,
+                     .message = "fork/exec " + std::string(path) + ": " + std::string(text)});
 }
 
 Error exit_error(ExitError exit) {

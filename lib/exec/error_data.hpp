@@ -43,8 +43,12 @@ inline Error call_error(std::string_view op, std::string_view path, int error_nu
 Error start_error(std::string_view path, Step step, int error_number, std::string_view object = {});
 // "PREFIX: CAUSE", wrapping it.
 Error wrapped_error(std::string_view prefix, const Error& cause);
-// `exec: "NAME": REASON`, wrapping the reason; `path`: what was found all the same.
+// `exec: "NAME": REASON`; `path`: what was found all the same.
 Error lookup_error_of(std::string_view name, std::error_code reason, std::string path = {});
+// `exec: "NAME": stat NAME: REASON`.
+Error lookup_stat_error(std::string_view name, int error_number);
+// A start that is refused beforehand, in words: "fork/exec PATH: TEXT".
+Error refused_start(std::string_view path, std::string_view text);
 Error exit_error(ExitError exit);
 
 inline std::unexpected<Error> failed(Error error) {

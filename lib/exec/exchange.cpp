@@ -3,38 +3,15 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <csignal>
 #include <cstdint>
 #include <poll.h>
-#include <pthread.h>
 #include <sys/eventfd.h>
-#include <system_error>
 #include <unistd.h>
 
 #include "lib/exec/error_data.hpp"
-#include "lib/exec/hold_off.hpp"
+#include "lib/exec/thread.hpp"
 
 namespace keep::exec {
-namespace {
-
-// A thread inherits the mask of its maker: signals of the program's are for its own threads.
-class SignalsBlocked {
-  public:
-    SignalsBlocked() {
-        sigset_t all;
-        ::sigfillset(&all);
-        ::pthread_sigmask(SIG_SETMASK, &all, &former_);
-    }
-    ~SignalsBlocked() { ::pthread_sigmask(SIG_SETMASK, &former_, nullptr); }
-    SignalsBlocked(const SignalsBlocked&) = delete;
-    SignalsBlocked& operator=(const SignalsBlocked&) = delete;
-
-  private:
-    sigset_t former_{};
-};
-
-} // namespace
-
 Result<> Exchange::prepare(Terms terms, bool own_thread) {
     terms_ = std::move(terms);
     const bool can_be_woken = own_thread ? has_work() : terms_.context.stop.stop_possible() && watches();
@@ -56,16 +33,14 @@ void Exchange::attach(Process& process) {
 }
 
 Result<> Exchange::begin_thread() {
-    const Starting now;
-    const SignalsBlocked quiet;
-    try {
-        thread_runs_ = true;
-        thread_ = std::thread([this] { run(true); });
-    } catch (const std::system_error& error) {
-        thread_runs_ = false;
-        return failed(call_error("thread", "", error.code()));
+    thread_runs_ = true;
+    auto thread = make_thread([this] { run(true); });
+    if (thread) {
+        thread_ = std::move(*thread);
+        return {};
     }
-    return {};
+    thread_runs_ = false;
+    return failed(thread.error());
 }
 
 Exchange::~Exchange() {
@@ -91,10 +66,19 @@ void Exchange::abandon() {
     finish();
 }
 
+void Exchange::let_go() {
+    on_stop_.reset();
+    close_flows();
+    handles_.clear();
+    wake_.reset();
+    done_.reset();
+}
+
 Result<int> Exchange::done_fd() {
     const std::lock_guard lock(mutex_);
+    if (done_) return done_.get();
     if (!thread_runs_) return process_->pidfd(); // nothing but the end is left to wait for
-    if (!done_) done_ = Fd::adopt(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    done_ = Fd::adopt(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!done_) return failed(call_error("eventfd", "", errno));
     waiting_.store(true);
     wake();
@@ -151,6 +135,10 @@ std::optional<Exchange::Clock::time_point> Exchange::next_moment() const {
 }
 
 void Exchange::turn() {
+    if (waiting_.load() && !exit_ && process_->pidfd() < 0) { // somebody has waited for the process itself
+        look_at_process();
+        return;
+    }
     // In the order of advance_flows(); a negative descriptor is passed over by poll(2).
     std::array<pollfd, 5> watched{};
     std::size_t count = 0;

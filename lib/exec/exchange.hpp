@@ -49,6 +49,8 @@ class Exchange {
     void finish();
     // Nothing is worth copying any more: the process has been killed.
     void abandon();
+    // Closes all that it holds: after finish(), or when nothing was started.
+    void let_go();
     // Readable when finish() would not wait.
     Result<int> done_fd();
 

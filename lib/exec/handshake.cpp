@@ -52,11 +52,22 @@ int Handshake::open(const SpawnSpec& spec) {
     return 0;
 }
 
+// 0 or errno: then the child reads the end instead, and gives up. One that has ended reads nothing (EPIPE), and has
+// said why; MSG_NOSIGNAL: its end must not end us.
+int Handshake::tell(int verdict) {
+    for (;;) {
+        if (::send(parent_.get(), &verdict, sizeof verdict, MSG_NOSIGNAL) == sizeof verdict) return 0;
+        if (errno == EINTR) continue;
+        const int code = errno;
+        ::shutdown(parent_.get(), SHUT_WR);
+        return code == EPIPE ? 0 : code;
+    }
+}
+
 void Handshake::lead(pid_t pid, int pidfd, const SpawnSpec& spec, ChildReport& report) {
     child_.reset();
-    const int verdict = (spec.sys.clone_flags & CLONE_NEWUSER) != 0 ? write_maps(pid, spec.sys) : 0;
-    // A child that ended already reads nothing. MSG_NOSIGNAL: its end must not end us.
-    (void)::send(parent_.get(), &verdict, sizeof verdict, MSG_NOSIGNAL);
+    int verdict = (spec.sys.clone_flags & CLONE_NEWUSER) != 0 ? write_maps(pid, spec.sys) : 0;
+    if (const int code = tell(verdict); code != 0) verdict = code;
     std::array<pollfd, 2> watched{{{parent_.get(), POLLIN, 0}, {pidfd, POLLIN, 0}}};
     const nfds_t count = pidfd >= 0 ? 2 : 1;
     for (;;) {
@@ -66,8 +77,8 @@ void Handshake::lead(pid_t pid, int pidfd, const SpawnSpec& spec, ChildReport& r
         if (watched[0].revents != 0) break; // nothing is ever sent to us: it is the end
         if (watched[1].revents != 0) break;
     }
-    // A word that the child found nobody to give it to is ours to give.
-    if (verdict != 0 && report.step == Step::none) {
+    // What the child was told, or could not be told, is the cause; what it says of it is not.
+    if (verdict != 0 && (report.step == Step::none || report.step == Step::id_maps)) {
         report.step = Step::id_maps;
         report.code = verdict;
     }

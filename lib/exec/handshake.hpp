@@ -23,6 +23,7 @@ class Handshake {
     void lead(pid_t pid, int pidfd, const SpawnSpec& spec, ChildReport& report);
 
   private:
+    int tell(int verdict);
     Fd parent_;
     Fd child_;
 };

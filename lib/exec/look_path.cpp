@@ -12,14 +12,20 @@
 namespace keep::exec {
 namespace {
 
-// 0, or why it cannot be executed. By effective ids, so that a noexec mount, an ACL and root's rights count too.
-int why_not_executable(const std::string& path) {
+// Why a file cannot be executed; code 0: it can.
+struct Verdict {
+    int code = 0;
+    bool of_stat = false;
+};
+
+// By effective ids, so that a noexec mount, an ACL and root's rights count too.
+Verdict judge(const std::string& path) {
     struct stat about{};
-    if (::stat(path.c_str(), &about) != 0) return errno;
-    if (S_ISDIR(about.st_mode)) return EISDIR;
-    if (::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0) return 0;
-    if (errno != ENOSYS && errno != EPERM) return errno;
-    return (about.st_mode & 0111) != 0 ? 0 : EACCES; // the call itself is refused: go by the mode
+    if (::stat(path.c_str(), &about) != 0) return {errno, true};
+    if (S_ISDIR(about.st_mode)) return {EISDIR};
+    if (::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) == 0) return {};
+    if (errno != ENOSYS && errno != EPERM) return {errno};
+    return {(about.st_mode & 0111) != 0 ? 0 : EACCES}; // the call itself is refused: go by the mode
 }
 
 std::unexpected<Error> not_found(std::string_view name) {
@@ -33,16 +39,17 @@ Result<std::string> look_path(std::string_view name, std::string_view path_list)
     const bool nothing = name.empty() || name == "." || name == ".." || name.find('\0') != std::string_view::npos;
     if (nothing) return not_found(name);
     if (name.find('/') != std::string_view::npos) {
-        const int code = why_not_executable(std::string(name));
-        if (code == 0) return std::string(name);
-        return failed(lookup_error_of(name, system_code(code)));
+        const Verdict verdict = judge(std::string(name));
+        if (verdict.code == 0) return std::string(name);
+        return failed(verdict.of_stat ? lookup_stat_error(name, verdict.code)
+                                      : lookup_error_of(name, system_code(verdict.code)));
     }
     for (std::string_view rest = path_list; !path_list.empty();) {
         const std::size_t colon = rest.find(':');
         const std::string_view element = rest.substr(0, colon);
         const std::string path =
             element.empty() ? std::string(name) : clean_path(std::string(element) + "/" + std::string(name));
-        if (why_not_executable(path) == 0) {
+        if (judge(path).code == 0) {
             if (path.starts_with('/')) return path;
             return failed(lookup_error_of(name, Errc::dot, path));
         }

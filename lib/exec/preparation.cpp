@@ -73,6 +73,9 @@ Result<> prepare_credential(const SpawnSpec& spec, ChildPlan& plan) {
         plan.credential = &*sys.credential;
         plan.groups = sys.credential->groups.data();
         plan.group_count = sys.credential->groups.size();
+        // In a user namespace whose maps deny setgroups(2), an empty list could not be set, and needs not be.
+        const bool denied = !sys.gid_mappings.empty() && !sys.gid_mappings_enable_setgroups;
+        plan.set_groups = !sys.credential->no_set_groups && !(denied && sys.credential->groups.empty());
     }
     plan.keep_capabilities = !sys.ambient_caps.empty();
     plan.ambient_caps = sys.ambient_caps.data();
@@ -172,7 +175,12 @@ void prepare_attributes(const SpawnSpec& spec, const Manner& manner, ChildPlan& 
 // Programs that use select(2) must not find our raised limit.
 void prepare_nofile(const SpawnSpec& spec, Preparation& into) {
     const auto is_nofile = [](const Limit& limit) { return limit.resource == RLIMIT_NOFILE; };
-    if (std::ranges::none_of(spec.sys.limits, is_nofile)) into.nofile = original_nofile();
+    const auto own = std::ranges::find_if(spec.sys.limits, is_nofile);
+    if (own == spec.sys.limits.end()) {
+        into.nofile = original_nofile();
+    } else if (!into.plan.limits_last && !into.kept.empty()) {
+        into.plan.descriptors_first = static_cast<rlim_t>(into.kept.back()) >= own->value.rlim_cur;
+    }
     into.plan.nofile = into.nofile ? &*into.nofile : nullptr;
 }
 

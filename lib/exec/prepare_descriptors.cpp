@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
 
 #include "lib/exec/error_data.hpp"
 #include "lib/exec/null_device.hpp"
@@ -93,17 +95,35 @@ int highest_source(const Preparation& into) {
     return highest;
 }
 
+// Go's words. The terminal has to be one of the child's own descriptors.
+Result<> check_terminal(const SpawnSpec& spec, const Preparation& into) {
+    const SysProcAttr& sys = spec.sys;
+    if (!sys.setctty) return {};
+    if (sys.foreground) return failed(refused_start(spec.path, "both Setctty and Foreground set in SysProcAttr"));
+    const bool is_stream = sys.ctty >= 0 && sys.ctty < 3 && (into.plan.closed & 1U << sys.ctty) == 0;
+    if (is_stream || std::ranges::binary_search(into.kept, sys.ctty)) return {};
+    return failed(refused_start(spec.path, "Setctty set but Ctty not valid in child"));
+}
+
+// A directory that only looks like one must not be taken for a cgroup: clone3 says EBADF of it.
+Result<> check_joined_cgroup(const SpawnSpec& spec, const Manner& manner) {
+    if (manner.joins_cgroup_fd < 0) return {};
+    struct statfs about{};
+    if (::fstatfs(manner.joins_cgroup_fd, &about) == 0 && about.f_type == CGROUP2_SUPER_MAGIC) return {};
+    return failed(start_error(spec.path, Step::cgroup, EBADF));
+}
+
 // The child opens /dev/null itself where ours would make it copy a larger table.
 Result<> plan_null_device(const SpawnSpec& spec, Preparation& into) {
-    if (into.plan.null_for == 0) return {};
-    const auto null = null_device_fd();
-    if (!null) return refuse(spec, Step::fds, null.error().code, "/dev/null");
-    const bool enlarges = *null >= small_table && *null > highest_source(into);
-    if (enlarges || is_target(*null, into)) return {};
+    const int highest = std::max(highest_source(into), small_table - 1);
     for (int number = 0; number < 3; ++number) {
-        if ((into.plan.null_for & 1U << number) != 0) into.moves.push_back({*null, number});
+        if ((into.plan.null_for & 1U << number) == 0) continue;
+        const auto null = null_device_fd(number == 0 ? NullUse::read : NullUse::write);
+        if (!null) return refuse(spec, Step::fds, null.error().code, "/dev/null");
+        if (*null > highest || is_target(*null, into)) continue;
+        into.moves.push_back({*null, number});
+        into.plan.null_for &= ~(1U << number);
     }
-    into.plan.null_for = 0;
     return {};
 }
 
@@ -137,6 +157,8 @@ Result<> prepare_descriptors(const SpawnSpec& spec, const Manner& manner, Prepar
     into.moves.reserve(3 + spec.extra_fds.size());
     if (auto done = collect_stdio(spec, into); !done) return done;
     if (auto done = collect_others(spec, into); !done) return done;
+    if (auto done = check_terminal(spec, into); !done) return done;
+    if (auto done = check_joined_cgroup(spec, manner); !done) return done;
     if (auto done = move_out_of_the_way(spec, into); !done) return done;
     if (auto done = plan_null_device(spec, into); !done) return done;
 

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+#include <utility>
 
 #include <keep/exec/spawn.hpp>
 
@@ -14,9 +15,11 @@
 namespace keep::exec {
 namespace {
 
+constexpr unsigned reaped = 1U << 31;
+
 Error signal_error(int code) {
     if (code == ESRCH) return own_error(Errc::process_done);
-    return call_error("signal", "", code);
+    return Error(system_code(code)); // Go's has no operation here
 }
 
 Error wait_error(int code) {
@@ -33,31 +36,77 @@ std::unexpected<Error> released() {
 
 } // namespace
 
+Process::Process(Process&& other) noexcept
+    : pid_(std::exchange(other.pid_, 0)), pidfd_(std::move(other.pidfd_)), uses_(other.uses_.exchange(0)) {}
+
+Process& Process::operator=(Process&& other) noexcept {
+    if (this == &other) return *this;
+    pid_ = std::exchange(other.pid_, 0);
+    pidfd_ = std::move(other.pidfd_);
+    uses_.store(other.uses_.exchange(0));
+    return *this;
+}
+
+int Process::release() noexcept {
+    pid_ = 0;
+    uses_.store(0);
+    return pidfd_.release();
+}
+
+bool Process::hold() const noexcept {
+    unsigned now = uses_.load();
+    while ((now & reaped) == 0) {
+        if (uses_.compare_exchange_weak(now, now + 1)) return true;
+    }
+    return false;
+}
+
+void Process::let_go() const noexcept {
+    if (uses_.fetch_sub(1) - 1 == reaped) pidfd_.reset();
+}
+
+void Process::mark_reaped() const noexcept {
+    uses_.fetch_or(reaped);
+}
+
 Result<> Process::signal(int number) const {
-    if (pid_ <= 0) return released();
-    if (::syscall(SYS_pidfd_send_signal, pidfd_.get(), number, nullptr, 0) == 0) return {};
-    return failed(signal_error(errno));
+    return send(number, 0);
 }
 
 Result<> Process::signal_group(int number) const {
     constexpr unsigned process_group = 1U << 2; // PIDFD_SIGNAL_PROCESS_GROUP, 6.9
-    if (pid_ <= 0) return released();
-    if (::syscall(SYS_pidfd_send_signal, pidfd_.get(), number, nullptr, process_group) == 0) return {};
-    if (errno != EINVAL) return failed(signal_error(errno));
+    auto sent = send(number, process_group);
+    if (sent || sent.error().error_number() != EINVAL) return sent;
     if (::kill(-pid_, number) == 0) return {}; // an older kernel, or no such signal
     return failed(signal_error(errno));
 }
 
+Result<> Process::send(int number, unsigned flags) const {
+    if (pid_ <= 0) return released();
+    if (!hold()) return failed(own_error(Errc::process_done));
+    const long outcome = ::syscall(SYS_pidfd_send_signal, pidfd_.get(), number, nullptr, flags);
+    const int code = errno;
+    let_go();
+    if (outcome == 0) return {};
+    return failed(signal_error(code));
+}
+
 Result<ProcessState> Process::wait() {
     if (pid_ <= 0) return failed(wait_error(EINVAL));
+    if (!hold()) return failed(wait_error(ECHILD));
     const auto ended = sys::reap_blocking(pidfd());
+    if (ended) mark_reaped();
+    let_go();
     if (!ended) return failed(wait_error(ended.error().code));
     return state_of(*ended);
 }
 
 Result<std::optional<ProcessState>> Process::try_wait() {
     if (pid_ <= 0) return failed(wait_error(EINVAL));
+    if (!hold()) return failed(wait_error(ECHILD));
     const auto ended = sys::reap(pidfd());
+    if (ended && *ended) mark_reaped();
+    let_go();
     if (!ended) return failed(wait_error(ended.error().code));
     if (!*ended) return std::optional<ProcessState>{};
     return state_of(**ended);

@@ -1,5 +1,6 @@
 #include <array>
 #include <cctype>
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <sys/wait.h>
@@ -11,8 +12,7 @@ namespace {
 
 constexpr int continued_status = 0xffff;
 
-// Go's names: syscall's for 1 to 15, those of golang.org/x/sys/unix for the rest. strsignal(3) says half of them
-// differently.
+// Go's names. strsignal(3) says half of them differently.
 constexpr std::array<const char*, 32> signal_texts{
     nullptr,
     "hangup",
@@ -112,6 +112,7 @@ std::string signal_text(int signal) {
 // Go's table says what the C library's untranslated one says, but begins in lower case where no abbreviation stands.
 std::string errno_text(int error_number) {
     const char* known = ::strerrordesc_np(error_number);
+    if (error_number == ESTALE) return "stale NFS file handle"; // as Go says it
     if (error_number == 0 || known == nullptr) return "errno " + std::to_string(error_number);
     std::string text = known;
     const auto is_upper = [&](std::size_t at) { return std::isupper(static_cast<unsigned char>(text[at])) != 0; };

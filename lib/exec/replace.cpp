@@ -18,7 +18,7 @@
 namespace keep::exec {
 namespace {
 
-// Go says only "exec PATH: REASON" here; what was done beforehand has a name of its own.
+// "exec PATH: REASON" (Go has the bare reason); what was done beforehand has a name of its own.
 Error replace_error(const Replacement& with, std::string_view what, int code) {
     Error::Data data;
     data.code = system_code(code);

@@ -65,22 +65,32 @@ bool fill(Reserved& reserved) {
     return true;
 }
 
-// Whether this stage is there and free now.
+bool is_whole(const Reserved& reserved, int limit = useful_below) {
+    if (!is_ours(reserved.placeholder.fd, reserved.placeholder)) return false;
+    return std::ranges::all_of(reserved.numbers,
+                               [&](int number) { return number < limit && is_ours(number, reserved.placeholder); });
+}
+
+// Whether this stage is there now. One that somebody has closed behind our back is made anew.
 bool reserve(Reserved& reserved) {
-    Use expected = Use::absent;
-    if (!reserved.use.compare_exchange_strong(expected, Use::changing)) return expected == Use::free;
+    Use expected = Use::free;
+    if (reserved.use.compare_exchange_strong(expected, Use::changing)) {
+        if (is_whole(reserved)) {
+            reserved.use.store(Use::free);
+            return true;
+        }
+        forget(reserved);
+    } else if (expected != Use::absent) {
+        return true; // a start holds it
+    }
+    expected = Use::absent;
+    if (!reserved.use.compare_exchange_strong(expected, Use::changing)) return true;
     if (fill(reserved)) {
         reserved.use.store(Use::free);
         return true;
     }
     forget(reserved);
     return false;
-}
-
-bool usable(const Reserved& reserved, int limit) {
-    if (!is_ours(reserved.placeholder.fd, reserved.placeholder)) return false;
-    return std::ranges::all_of(reserved.numbers,
-                               [&](int number) { return number < limit && is_ours(number, reserved.placeholder); });
 }
 
 } // namespace
@@ -91,7 +101,7 @@ bool Stage::take(int limit) {
         Reserved& reserved = stages[static_cast<std::size_t>(i)];
         Use expected = Use::free;
         if (!reserved.use.compare_exchange_strong(expected, Use::taken)) continue;
-        if (usable(reserved, limit)) {
+        if (is_whole(reserved, limit)) {
             index_ = i;
             return true;
         }
@@ -129,11 +139,10 @@ Stage::~Stage() {
 int reserve_descriptors(int count) {
     tried.store(true);
     int ready = 0;
-    for (int i = 0; i < std::clamp(count, 1, most_stages); ++i)
-        reserve(stages[static_cast<std::size_t>(i)]);
-    for (const Reserved& reserved : stages) {
-        const Use use = reserved.use.load();
-        if (use == Use::free || use == Use::taken) ++ready;
+    for (int i = 0; i < most_stages; ++i) {
+        Reserved& reserved = stages[static_cast<std::size_t>(i)];
+        const bool wanted = i < std::max(count, 1) || reserved.use.load() != Use::absent;
+        if (wanted && reserve(reserved)) ++ready;
     }
     return ready;
 }

@@ -12,5 +12,6 @@ int main(int argc, char** argv) {
         std::fprintf(stderr, "no command runs at all: %s\n", result.error().message().c_str());
         return 1;
     }
+    (void)keep::exec::reserve_descriptors();
     return doctest::Context(argc, argv).run();
 }

@@ -109,7 +109,7 @@ TEST_CASE("a cgroup that is none is the cgroup's fault, on each rung") {
     const std::vector<NamedRung> by_clone3{{exec::Rung::shared, "shared"}, {exec::Rung::automatic, "automatic"}};
     const std::vector<NamedRung> by_hand{{exec::Rung::shared_classic, "shared_classic"}};
     fails(spec, Step::cgroup, EBADF, by_clone3);
-    fails(spec, Step::cgroup, ENOENT, by_hand); // no cgroup.procs in it
+    fails(spec, Step::cgroup, EBADF, by_hand);
     spec.sys.cgroup_fd = 999;
     fails(spec, Step::cgroup, EBADF);
 }

@@ -100,9 +100,13 @@ TEST_CASE("a process can be polled, signalled, waited for once, and let go") {
     CHECK((*ended)->usage().ru_maxrss > 0);
     CHECK(process->wait().error().error_number() == ECHILD);
     CHECK(process->signal(SIGKILL).error().is(exec::Errc::process_done)); // never a stranger
-    const int pidfd = process->release();
-    CHECK_FALSE(*process);
-    CHECK(::close(pidfd) == 0);
+    CHECK(process->pidfd() == -1);                                        // reaped: closed
+    auto other = exec::spawn(spec);
+    REQUIRE(other);
+    auto owned = sys::Fd::adopt(other->release());
+    CHECK_FALSE(*other);
+    REQUIRE(sys::pidfd_send_signal(owned.get(), SIGKILL));
+    CHECK(sys::reap_blocking(owned.get()));
 }
 
 TEST_CASE("a program that is still open for writing somewhere is tried again for a while") {

@@ -83,7 +83,8 @@ class KEEPEXEC_API Cmd : public CmdConfig {
     // a reader's or writer's; Errc::wait_delay.
     Result<> wait();
 
-    // For an event loop: a descriptor that becomes readable when wait() would not wait. Errors: not_started.
+    // For an event loop: a descriptor that becomes readable when wait() would not wait; the same one until wait(), and
+    // the command's own: not to be closed or read. Errors: not_started, already_waited, EMFILE, ENFILE.
     Result<int> wait_fd();
     // As wait(), or nothing while it would wait.
     std::optional<Result<>> try_wait();
@@ -111,6 +112,7 @@ class KEEPEXEC_API Cmd : public CmdConfig {
 
   private:
     struct Running;
+    static bool detach(std::unique_ptr<Running>& running);
     Result<> start_with(bool own_thread);
     Result<> start_checked(bool own_thread);
     Output capture(bool combined);

@@ -18,7 +18,9 @@ struct Context {
 
     static Context with_deadline(Clock::time_point at, std::stop_token stop = {}) { return {std::move(stop), at}; }
     static Context with_timeout(Clock::duration after, std::stop_token stop = {}) {
-        return {std::move(stop), Clock::now() + after};
+        const auto now = Clock::now();
+        const bool endless = after >= Clock::time_point::max() - now;
+        return {std::move(stop), endless ? Clock::time_point::max() : now + after};
     }
 
     // Whether it can ever end.

@@ -24,7 +24,8 @@ class KEEPEXEC_API PipeReader {
     Result<std::size_t> read(std::span<char> into);
     Result<Bytes> read_all();
     Result<> close(); // again: Errc::closed
-    // The end is the caller's alone now; wait() does not close it. Errors: Errc::closed.
+    // The end is the caller's alone now, blocking; wait() does not close it. Errors: Errc::closed; EBUSY while another
+    // thread uses it.
     Result<Fd> detach();
     int fd() const noexcept; // -1 once closed. Non-blocking: for an event loop
 

@@ -34,7 +34,8 @@ class KEEPEXEC_API ProcessState {
     std::chrono::microseconds system_time() const noexcept;
     const rusage& usage() const noexcept { return usage_; }
 
-    // Go's: "exit status 7", "signal: killed", "signal: aborted (core dumped)", "stop signal: stopped", "continued".
+    // Go's: "exit status 7", "signal: killed", "signal: aborted (core dumped)", "stop signal: stopped (signal)",
+    // "continued".
     std::string to_string() const;
 
   private:

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <optional>
 #include <string>
@@ -32,16 +33,21 @@ struct SpawnSpec {
     SysProcAttr sys;
 };
 
-// A started child. Owns its pidfd. Move-only. Destroying it neither kills nor reaps the child: who lets go of a Process
-// has waited for it, or keeps the pidfd (release()). signal() may be called while another thread waits.
+// A started child. Owns its pidfd, until the child has been reaped by one of the functions here. Move-only. Destroying
+// it neither kills nor reaps the child: who lets go of a Process has waited for it, or keeps the pidfd (release()).
+// signal() may be called while another thread waits; a move may not.
 class KEEPEXEC_API Process {
   public:
     Process() = default; // none; as after release()
     Process(pid_t pid, Fd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
     static Process adopt(pid_t pid, int pidfd) { return Process(pid, Fd::adopt(pidfd)); }
+    Process(Process&& other) noexcept;
+    Process& operator=(Process&& other) noexcept;
+    ~Process() = default;
 
-    pid_t pid() const noexcept { return pid_; }
-    int pidfd() const noexcept { return pidfd_.get(); } // readable once the process has ended: for poll(2), epoll(7)
+    pid_t pid() const noexcept { return pid_; } // stays after the end
+    // Readable once the process has ended: for poll(2), epoll(7). -1 once it has been reaped here.
+    int pidfd() const noexcept { return pidfd_.get(); }
     explicit operator bool() const noexcept { return pid_ > 0; }
 
     // pidfd_send_signal(2): never a stranger that got the number. Errors: Errc::process_done once it has been reaped,
@@ -61,14 +67,18 @@ class KEEPEXEC_API Process {
     Result<std::optional<ProcessState>> wait_for(std::chrono::nanoseconds longest);
 
     // The caller owns the pidfd now, and the duty to reap.
-    [[nodiscard]] int release() noexcept {
-        pid_ = 0;
-        return pidfd_.release();
-    }
+    [[nodiscard]] int release() noexcept;
 
   private:
+    // Whether the pidfd may be used now: it is not closed while anybody does.
+    bool hold() const noexcept;
+    void let_go() const noexcept;
+    void mark_reaped() const noexcept;
+    Result<> send(int number, unsigned flags) const;
+
     pid_t pid_ = 0;
-    Fd pidfd_;
+    mutable Fd pidfd_;
+    mutable std::atomic<unsigned> uses_ = 0; // how many hold it; the highest bit: it has been reaped
 };
 
 // Starts `spec` and returns when the exec has succeeded or failed; a failed child has been reaped. The calling thread

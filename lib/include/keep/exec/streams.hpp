@@ -16,8 +16,9 @@
 namespace keep::exec {
 
 // Fills the front of the buffer and returns how much; 0 is the end (Go's io.Reader). It is called when the command can
-// take more, by the thread that copies: while it waits, none of the command's streams move and a wait() does not
-// return, not even after wait_delay. One that has to wait for something else belongs behind Cmd::stdin_pipe().
+// take more, by the thread that copies. While it waits, none of the command's streams move, its context is not looked
+// at, and a wait() does not return, not even after wait_delay: one that has to wait for something else belongs behind
+// Cmd::stdin_pipe(). What it throws ends the program, where a thread of the library calls it.
 using ReadFunction = std::function<Result<std::size_t>(std::span<char>)>;
 // Takes all of the bytes, or fails: then the stream is closed and the command finds a broken pipe (Go's io.Writer).
 using WriteFunction = std::function<Result<>(std::string_view)>;
@@ -32,7 +33,8 @@ class Source {
         source.fd_ = borrowed;
         return source;
     }
-    // The same; closed when the command has been started, or the last copy is gone.
+    // The same; closed when a command has been started with it, or the last copy is gone. For one command: another one
+    // that is started with a copy gets EBADF.
     KEEPEXEC_API static Source owned(Fd fd);
     KEEPEXEC_API static Source bytes(std::string text); // through a pipe; a command that does not read it is no error
     KEEPEXEC_API static Source reader(ReadFunction read);

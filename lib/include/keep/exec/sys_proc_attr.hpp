@@ -73,7 +73,8 @@ struct SysProcAttr {
     bool gid_mappings_enable_setgroups = false; // needs privilege outside of the namespace
     std::vector<int> ambient_caps;              // numbers of capabilities(7); they outlive the change of the user
     int cgroup_fd = -1;   // directory of a cgroup v2 to be born in. The error is EBADF for anything else
-    int* pidfd = nullptr; // receives a pidfd (close-on-exec) that the caller owns, only when the start succeeds
+    int* pidfd = nullptr; // receives a pidfd (close-on-exec) that the caller owns, only when the start succeeds; -1: no
+                          // descriptor was left
 
     // Beyond Go
     std::optional<mode_t> umask;
