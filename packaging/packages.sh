@@ -4,8 +4,9 @@
 BUILD_PACKAGES="g++ meson ninja-build pkgconf libsystemd-dev nlohmann-json3-dev libcli11-dev libfmt-dev libspdlog-dev doctest-dev"
 
 # What the tests add: a second compiler for the fuzz targets, the formatter, a JSON Schema validator, a real systemd to
-# boot, and real programs to supervise.
-TEST_PACKAGES="ccache clang-19 libclang-rt-19-dev clang-format-19 python3 python3-jsonschema systemd nginx-light redis-server"
+# boot, real programs to supervise, a compiler and an emulator of another architecture for the exec library, a judge of
+# manual pages.
+TEST_PACKAGES="ccache clang-19 libclang-rt-19-dev clang-format-19 python3 python3-jsonschema systemd nginx-light redis-server g++-aarch64-linux-gnu qemu-user mandoc"
 
 installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

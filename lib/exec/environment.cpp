@@ -1,12 +1,14 @@
 #include "lib/exec/environment.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
-#include <functional>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <unordered_set>
 
 #include "lib/exec/clean_path.hpp"
 #include "lib/exec/error_data.hpp"
@@ -25,29 +27,38 @@ std::optional<std::string_view> key_of(std::string_view entry) {
     return entry.substr(0, equals);
 }
 
-// A set of texts that is only added to: a flat table, no allocation for each.
-class Seen {
-  public:
-    explicit Seen(std::size_t most) {
-        std::size_t size = 16;
-        while (size < 2 * most)
-            size *= 2;
-        table_.resize(size);
-    }
-    // Whether it is new.
-    bool add(std::string_view text) {
-        std::size_t at = std::hash<std::string_view>{}(text) & (table_.size() - 1);
-        while (table_[at].data() != nullptr) {
-            if (table_[at] == text) return false;
-            at = (at + 1) & (table_.size() - 1);
-        }
-        table_[at] = text.data() != nullptr ? text : std::string_view("");
-        return true;
-    }
+constexpr std::size_t small_environment = 160;
 
-  private:
-    std::vector<std::string_view> table_;
-};
+// What tells most keys apart at a glance: the beginning, the end, the length.
+std::size_t quick_hash(std::string_view key) {
+    std::uint64_t begin = 0;
+    std::uint64_t end = 0;
+    const std::size_t part = std::min(key.size(), sizeof begin);
+    std::memcpy(&begin, key.data(), part);
+    std::memcpy(&end, key.data() + key.size() - part, part);
+    const std::uint64_t mixed = (begin * 3 + end + key.size()) * 0x9e3779b97f4a7c15ULL;
+    return mixed >> 32;
+}
+
+// Whether this environment can be handed over as it is: every entry has a key, and no key stands twice. This is asked
+// at each start, so it neither allocates nor copies, nor looks at the values.
+bool is_plain(char* const* list) {
+    constexpr std::size_t slots = 512; // more than twice the entries: few collisions
+    std::array<std::uint16_t, slots> seen{};
+    std::array<std::string_view, small_environment> keys;
+    for (std::size_t i = 0; list != nullptr && list[i] != nullptr; ++i) {
+        const char* const entry = list[i];
+        const char* const end = ::strchrnul(entry, '=');
+        if (i == keys.size() || *end == '\0' || end == entry) return false; // the general way knows what to do
+        keys[i] = {entry, static_cast<std::size_t>(end - entry)};
+        std::size_t at = quick_hash(keys[i]) % slots;
+        for (; seen[at] != 0; at = (at + 1) % slots) {
+            if (keys[seen[at] - 1U] == keys[i]) return false;
+        }
+        seen[at] = static_cast<std::uint16_t>(i + 1);
+    }
+    return true;
+}
 
 // The current directory as Go's os.Getwd has it: $PWD if it is that directory, so that its symbolic links stay.
 std::string current_directory() {
@@ -73,8 +84,9 @@ std::string absolute(const std::string& path) {
 } // namespace
 
 Result<> Environment::build(const CmdConfig& config) {
+    if (!config.env && config.dir.empty() && is_plain(environ)) return {};
+    own_ = true;
     if (config.env) {
-        own_ = true;
         for (const std::string& entry : *config.env) {
             if (entry.find('\0') != std::string::npos) {
                 has_nul_ = true;
@@ -86,7 +98,6 @@ Result<> Environment::build(const CmdConfig& config) {
         for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry)
             list_.push_back(*entry);
         if (!config.dir.empty()) {
-            own_ = true;
             const std::string directory = absolute(config.dir);
             if (directory.empty()) return failed(call_error("getwd", "", errno));
             pwd_ = "PWD=" + directory;
@@ -99,25 +110,22 @@ Result<> Environment::build(const CmdConfig& config) {
 }
 
 void Environment::keep_last_of_each() {
-    const std::size_t given = list_.size();
-    Seen seen(given);
-    const auto is_dropped = [&](const char* text) {
-        const std::string_view entry = text;
-        if (entry.empty()) return true;
+    std::unordered_set<std::string_view> seen;
+    const auto is_dropped = [&](const char* entry) {
+        if (*entry == '\0') return true;
         const auto key = key_of(entry);
-        return key && !seen.add(*key);
+        return key && !seen.insert(*key).second;
     };
     std::ranges::reverse(list_);
     std::erase_if(list_, is_dropped);
     std::ranges::reverse(list_);
-    if (list_.size() != given) own_ = true;
 }
 
 std::vector<std::string> Environment::copy() const {
     std::vector<std::string> entries;
-    for (const char* entry : list_) {
-        if (entry != nullptr) entries.emplace_back(entry);
-    }
+    char* const* entry = own_ ? list_.data() : environ;
+    for (; entry != nullptr && *entry != nullptr; ++entry)
+        entries.emplace_back(*entry);
     return entries;
 }
 

@@ -17,8 +17,11 @@ std::array<std::atomic<int>, 2> cached{-1, -1};
 // A descriptor that was closed may have come to life again as something else: never hand that to a child.
 bool is_null_device(int fd, int mode) {
     struct stat about{};
-    return fd >= 0 && ::fstat(fd, &about) == 0 && S_ISCHR(about.st_mode) && about.st_rdev == ::makedev(1, 3) &&
-           (::fcntl(fd, F_GETFL) & O_ACCMODE) == mode;
+    const bool is_null =
+        fd >= 0 && ::fstat(fd, &about) == 0 && S_ISCHR(about.st_mode) && about.st_rdev == ::makedev(1, 3);
+    if (!is_null) return false;
+    const int flags = ::fcntl(fd, F_GETFL);
+    return flags < 0 || (flags & O_ACCMODE) == mode; // an open descriptor always has flags
 }
 
 } // namespace

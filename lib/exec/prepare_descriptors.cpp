@@ -116,15 +116,19 @@ Result<> check_joined_cgroup(const SpawnSpec& spec, const Manner& manner) {
 // The child opens /dev/null itself where ours would make it copy a larger table.
 Result<> plan_null_device(const SpawnSpec& spec, Preparation& into) {
     const int highest = std::max(highest_source(into), small_table - 1);
-    for (int number = 0; number < 3; ++number) {
-        if ((into.plan.null_for & 1U << number) == 0) continue;
-        const auto null = null_device_fd(number == 0 ? NullUse::read : NullUse::write);
+    const auto serve = [&](unsigned numbers, NullUse use) -> Result<> {
+        if ((into.plan.null_for & numbers) == 0) return {};
+        const auto null = null_device_fd(use);
         if (!null) return refuse(spec, Step::fds, null.error().code, "/dev/null");
-        if (*null > highest || is_target(*null, into)) continue;
-        into.moves.push_back({*null, number});
-        into.plan.null_for &= ~(1U << number);
-    }
-    return {};
+        if (*null > highest || is_target(*null, into)) return {};
+        for (int number = 0; number < 3; ++number) {
+            if ((into.plan.null_for & numbers & 1U << number) != 0) into.moves.push_back({*null, number});
+        }
+        into.plan.null_for &= ~numbers;
+        return {};
+    };
+    if (auto done = serve(0b001, NullUse::read); !done) return done;
+    return serve(0b110, NullUse::write);
 }
 
 // Sources with high numbers are copied to reserved low ones, if all of them find room there.

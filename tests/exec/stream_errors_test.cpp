@@ -74,6 +74,20 @@ EXEC_TEST("[go:44] a command that does not read its input, or stops to, is no er
     }
 }
 
+EXEC_TEST("[go:44] nor is one that ends between two pieces of its input") {
+    exec::Cmd cmd = shell("read line");
+    cmd.in = exec::Source::reader([&cmd, calls = 0](std::span<char> room) mutable -> exec::Result<std::size_t> {
+        if (++calls == 1) {
+            room[0] = '\n';
+            return 1;
+        }
+        (void)readable(cmd.process()->pidfd()); // asked for more before anybody could see that it ends
+        std::ranges::fill(room, 'x');
+        return room.size();
+    });
+    CHECK(cmd.run());
+}
+
 EXEC_TEST("[go:45] a broken pipe that the user's reader reports is an error like any other") {
     for (const auto way : ways) {
         exec::Cmd cmd = helper("cat");
@@ -146,8 +160,12 @@ EXEC_TEST("[go:46] a SIGPIPE that was blocked and pending before is pending stil
     REQUIRE(::pthread_sigmask(SIG_BLOCK, &only, &mask_before) == 0);
     ::raise(SIGPIPE);
     exec::Cmd cmd = helper("exit", {"0"});
-    cmd.in = exec::Source::bytes(std::string(ten_megabytes, 'x'));
-    CHECK(cmd.run());
+    auto input = cmd.stdin_pipe();
+    REQUIRE(input);
+    REQUIRE(cmd.start());
+    REQUIRE(readable(cmd.process()->pidfd()));
+    CHECK_FALSE(input->write("to nobody"));
+    CHECK(cmd.wait());
     CHECK(pending(SIGPIPE));
     const timespec at_once{};
     ::sigtimedwait(&only, nullptr, &at_once); // taken away, for it would be deadly below

@@ -40,8 +40,12 @@ def is_unit(test):
     return not suites(test) & {"system", "house", "fuzz"}
 
 
-def is_pump(test):
-    return "pump" in test["name"] and is_unit(test)
+# Where threads are: the log pump, and the exec library's streams, contexts and starts.
+THREADED = {"exec-commands", "exec-processes", "exec-streams"}
+
+
+def has_threads(test):
+    return ("pump" in test["name"] or test["name"] in THREADED) and is_unit(test)
 
 
 # Newer kernels place mappings where an older ThreadSanitizer cannot stand them; without randomisation it can.
@@ -58,7 +62,7 @@ FLAVOURS = [
             # The plain flavour walks the long random histories; under the sanitizers short ones take as long.
             environment={"KEEPD_SEEDS": "60", "ASAN_OPTIONS": "detect_stack_use_after_return=1:abort_on_error=0",
                          "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}),
-    Flavour("tsan", "the log pump's tests under ThreadSanitizer", ["-Db_sanitize=thread"], is_pump,
+    Flavour("tsan", "what has threads under ThreadSanitizer", ["-Db_sanitize=thread", "-Db_pch=true"], has_threads,
             wrapper=WITHOUT_ASLR, environment={"TSAN_OPTIONS": "halt_on_error=1"}),
 ]
 
