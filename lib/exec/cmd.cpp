@@ -27,9 +27,9 @@ Cmd command_at(std::string_view name, std::vector<std::string> args, const Resul
     return Cmd(std::move(config));
 }
 
-// A name with a slash is left to the start to judge.
+// A name with a slash is left to the start to judge, as is none at all.
 Result<std::string> find(std::string_view name) {
-    if (name.find('/') != std::string_view::npos) return std::string(name);
+    if (name.empty() || name.find('/') != std::string_view::npos) return std::string(name);
     return look_path(name);
 }
 
@@ -97,18 +97,9 @@ std::vector<std::string> Cmd::environ() const {
 }
 
 std::string Cmd::to_string() const {
-    std::string text;
-    const auto add = [&](const std::string& word) {
-        if (!text.empty()) text += ' ';
-        text += word;
-    };
-    if (!lookup_error) {
-        add(path);
-    } else if (!args.empty()) {
-        add(args[0]);
-    }
+    std::string text = lookup_error ? (args.empty() ? "" : args[0]) : path;
     for (std::size_t i = 1; i < args.size(); ++i)
-        add(args[i]);
+        text += ' ' + args[i];
     return text;
 }
 

@@ -101,7 +101,8 @@ Result<> Environment::build(const CmdConfig& config) {
             const std::string directory = absolute(config.dir);
             if (directory.empty()) return failed(call_error("getwd", "", errno));
             pwd_ = "PWD=" + directory;
-            list_.push_back(pwd_.data());
+            has_nul_ = directory.find('\0') != std::string::npos;
+            if (!has_nul_) list_.push_back(pwd_.data());
         }
     }
     keep_last_of_each();

@@ -176,6 +176,20 @@ EXEC_TEST("[go:6] without arguments the program gets its path as the only one") 
     CHECK(command.args.empty());
 }
 
+EXEC_TEST("[go:6] the empty name is no command: nothing is looked up for it") {
+    exec::Cmd command = exec::command("");
+    CHECK_FALSE(command.lookup_error);
+    const auto started = command.start();
+    REQUIRE_FALSE(started);
+    CHECK(started.error().message() == "exec: no command");
+}
+
+EXEC_TEST("[go:10] an empty first word keeps its place in the text") {
+    exec::CmdConfig config;
+    config.args = {"a", "b"};
+    CHECK(exec::Cmd(config).to_string() == " b");
+}
+
 EXEC_TEST("[go:6] without a path there is no command") {
     exec::Cmd command{exec::CmdConfig{}};
     const auto started = command.start();

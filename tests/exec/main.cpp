@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdio>
+#include <thread>
 
 #include <keep/exec.hpp>
 
@@ -13,5 +14,6 @@ int main(int argc, char** argv) {
         return 1;
     }
     (void)keep::exec::reserve_descriptors();
+    std::thread([] {}).join(); // ThreadSanitizer starts one of its own with the first
     return doctest::Context(argc, argv).run();
 }

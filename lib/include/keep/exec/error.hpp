@@ -85,7 +85,8 @@ class KEEPEXEC_API Error {
     // For what a callable of the user's reports. `message` empty: the code's own text.
     explicit Error(std::error_code code, std::string message = {});
 
-    // The whole text, Go's where Go has one: "fork/exec /bin/nonesuch: no such file or directory".
+    // The whole text, Go's where Go has one: "fork/exec /bin/nonesuch: no such file or directory". A start that failed
+    // at another step than the exec names it besides: "fork/exec /bin/true: setsid: operation not permitted".
     const std::string& message() const noexcept;
     // The innermost cause: an Errc, or an errno in std::generic_category().
     std::error_code code() const noexcept;
