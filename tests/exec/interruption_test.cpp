@@ -125,7 +125,6 @@ EXEC_TEST("[go:85] an interrupted read from a command's pipe goes on") {
 
 EXEC_TEST("[go:85] an interrupted write to a command's pipe goes on") {
     PipePair output = make_pipe(); // unread, so that "cat" stops reading
-    std::thread reading;
     check_interrupted([&](int input) -> std::string {
         exec::Cmd command = helper("cat");
         command.out = exec::Sink::fd(output.write.get());
@@ -133,14 +132,14 @@ EXEC_TEST("[go:85] an interrupted write to a command's pipe goes on") {
         if (!writer) return said(writer);
         if (const auto started = command.start(); !started) return said(started);
         output.write.reset();
-        reading = std::thread([&output, input] {
+        std::thread reading([&output, input] {
             read_to_end(input); // until the interruptions are over
             read_to_end(output.read.get());
         });
         const auto written = writer->write(std::string(1'000'000, 'x'));
         const auto closed = writer->close();
+        reading.join(); // before its descriptors are closed
         if (!written || !closed) return written ? said(closed) : said(written);
         return said(command.wait());
     });
-    if (reading.joinable()) reading.join();
 }

@@ -37,7 +37,7 @@ void under_filter(const std::vector<Refusal>& refusals, const char* cases = "fil
             ::execl("/proc/self/exe", "test-exec", "--no-skip", "--minimal", filter.c_str(), nullptr);
             notes.line("this program does not start again");
         },
-        std::chrono::seconds(60));
+        std::chrono::seconds(30));
     CHECK(aftermath.faults() == "");
 }
 

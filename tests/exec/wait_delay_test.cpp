@@ -202,6 +202,20 @@ EXEC_TEST("[go:113] copying that was finished when the delay ended gives its own
     }
 }
 
+EXEC_TEST("[go:113] nor does a delay count that ended when command and copying were over, and nobody had waited") {
+    std::stop_source source;
+    const int before = threads();
+    exec::Cmd cmd = helper(stoppable(source), "stdin-close");
+    cmd.in = exec::Source::bytes("ok");
+    cmd.cancel = nullptr;
+    cmd.wait_delay = short_delay;
+    REQUIRE(cmd.start());
+    REQUIRE(readable(cmd.process()->pidfd()));
+    source.request_stop();
+    REQUIRE(eventually([&] { return threads() == before; })); // the delay has been watched to its end
+    CHECK(cmd.wait());
+}
+
 EXEC_TEST("[go:114] without a delay wait() waits for the end of the output, long after the exit") {
     Lingering lingering;
     Listener listener;

@@ -156,6 +156,21 @@ exec::Cmd Lingering::prepared(exec::Cmd cmd) {
     return cmd;
 }
 
+bool still_running(exec::Cmd& cmd) {
+    const auto fd = cmd.wait_fd();
+    REQUIRE(fd);
+    return !readable(*fd, std::chrono::milliseconds(0)) && !cmd.try_wait().has_value();
+}
+
+exec::Result<> result_when_ready(exec::Cmd& cmd) {
+    const auto fd = cmd.wait_fd();
+    REQUIRE(fd);
+    REQUIRE(readable(*fd));
+    auto result = cmd.try_wait();
+    REQUIRE(result.has_value()); // at once: not "nearly"
+    return *std::move(result);
+}
+
 Disposition::Disposition(int signal, void (*handler)(int)) : signal_(signal), before_{} {
     struct sigaction action{};
     action.sa_handler = handler;

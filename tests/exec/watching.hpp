@@ -99,6 +99,11 @@ class Lingering {
     PipePair release_;
 };
 
+// For an event loop: whether neither wait_fd() nor try_wait() has anything; and the result, as soon as wait_fd() says
+// that there is one. Fails the test if try_wait() has none then, or nothing comes for `patience`.
+bool still_running(exec::Cmd& cmd);
+exec::Result<> result_when_ready(exec::Cmd& cmd);
+
 // A disposition of a signal, in place for a while.
 class Disposition {
   public:
