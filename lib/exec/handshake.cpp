@@ -17,9 +17,16 @@ namespace {
 
 // 0 or errno. A map is written whole, by one write(2); user_namespaces(7).
 int write_file(const std::string& path, std::string_view text) {
-    const Fd file = Fd::adopt(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    Fd file;
+    do
+        file = Fd::adopt(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    while (!file && errno == EINTR);
     if (!file) return errno;
-    return ::write(file.get(), text.data(), text.size()) < 0 ? errno : 0;
+    ssize_t written = 0;
+    do
+        written = ::write(file.get(), text.data(), text.size());
+    while (written < 0 && errno == EINTR);
+    return written < 0 ? errno : 0;
 }
 
 int write_maps(pid_t pid, const SysProcAttr& sys) {

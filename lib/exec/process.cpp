@@ -30,6 +30,14 @@ ProcessState state_of(const sys::ChildExit& ended) {
     return {ended.pid, ended.wait_status, ended.used};
 }
 
+// For kernels and seccomp filters without pidfd_send_signal(2): the number is the child's as long as it can be waited
+// for. 0 or errno, `refused` where it cannot be told.
+int send_by_number(int pidfd, pid_t target, int number, int refused) {
+    const auto child = sys::peek_exit(pidfd);
+    if (!child) return child.error().code == ECHILD ? ESRCH : refused;
+    return ::kill(target, number) == 0 ? 0 : errno;
+}
+
 std::unexpected<Error> released() {
     return failed(own_error(Errc::process_released));
 }
@@ -85,9 +93,10 @@ Result<> Process::send(int number, unsigned flags) const {
     if (pid_ <= 0) return released();
     if (!hold()) return failed(own_error(Errc::process_done));
     const long outcome = ::syscall(SYS_pidfd_send_signal, pidfd_.get(), number, nullptr, flags);
-    const int code = errno;
+    int code = outcome == 0 ? 0 : errno;
+    if (code == ENOSYS || code == EPERM) code = send_by_number(pidfd_.get(), flags == 0 ? pid_ : -pid_, number, code);
     let_go();
-    if (outcome == 0) return {};
+    if (code == 0) return {};
     return failed(signal_error(code));
 }
 

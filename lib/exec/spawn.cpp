@@ -26,11 +26,10 @@ class ErrnoKept {
     int saved_;
 };
 
-// clone3 is not there (ENOSYS), knows less than we ask for (EINVAL, E2BIG), or a seccomp filter forbids it (EPERM:
-// without a namespace asked for nothing else can be meant).
-bool is_clone3_refusal(int code, const SpawnSpec& spec) {
-    if (code == EPERM) return spec.sys.clone_flags == 0;
-    return code == ENOSYS || code == EINVAL || code == E2BIG;
+// clone3 is not there (ENOSYS), knows less than we ask for (EINVAL, E2BIG), or a seccomp filter forbids it (EPERM).
+// What the kernel itself forbids it forbids the older call as well.
+bool is_clone3_refusal(int code) {
+    return code == ENOSYS || code == EINVAL || code == E2BIG || code == EPERM;
 }
 
 // The kernel's or the filter's no does not change while we live.
@@ -86,8 +85,7 @@ Result<Process> descend(const SpawnSpec& spec, char* const* env) {
     const Ladder ladder = ladder_for(spec);
     if (!clone3_refused.load(std::memory_order_relaxed)) {
         auto process = attempt(ladder.best, spec, env);
-        if (process || process.error().step() != Step::clone ||
-            !is_clone3_refusal(process.error().error_number(), spec)) {
+        if (process || process.error().step() != Step::clone || !is_clone3_refusal(process.error().error_number())) {
             return process;
         }
         // Without a cgroup or a namespace nothing but clone3 itself can have been refused; 5.3 to 5.6 know it, but not

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdio>
+#include <system_error>
 #include <thread>
 
 #include <keep/exec.hpp>
@@ -14,6 +15,9 @@ int main(int argc, char** argv) {
         return 1;
     }
     (void)keep::exec::reserve_descriptors();
-    std::thread([] {}).join(); // ThreadSanitizer starts one of its own with the first
+    try {
+        std::thread([] {}).join();       // ThreadSanitizer starts one of its own with the first
+    } catch (const std::system_error&) { // under a filter that a test has put around this program
+    }
     return doctest::Context(argc, argv).run();
 }
