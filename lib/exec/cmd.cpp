@@ -14,17 +14,17 @@ namespace keep::exec {
 namespace {
 
 Cmd command_at(std::string_view name, std::vector<std::string> args, const Result<std::string>& found) {
-    CmdConfig config;
-    config.path = name;
-    config.args = std::move(args);
-    config.args.emplace(config.args.begin(), name);
+    Cmd cmd;
+    cmd.path = name;
+    cmd.args = std::move(args);
+    cmd.args.emplace(cmd.args.begin(), name);
     if (found) {
-        config.path = *found;
+        cmd.path = *found;
     } else {
-        if (found.error().is(Errc::dot)) config.path = found.error().path();
-        config.lookup_error = found.error();
+        if (found.error().is(Errc::dot)) cmd.path = found.error().path();
+        cmd.lookup_error = found.error();
     }
-    return Cmd(std::move(config));
+    return cmd;
 }
 
 // A name with a slash is left to the start to judge, as is none at all.
@@ -47,6 +47,8 @@ bool Cmd::detach(std::unique_ptr<Running>& running) {
     (void)running.release();
     return true;
 }
+
+Cmd::Cmd() : running_(std::make_unique<Running>()) {}
 
 Cmd::Cmd(CmdConfig config) : CmdConfig(std::move(config)), running_(std::make_unique<Running>()) {}
 

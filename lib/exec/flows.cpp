@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t chunk = 65536;            // a pipe's usual size
 constexpr std::size_t large_chunk = 1 << 20;    // of a stream that has shown itself to be long
 constexpr int large_pipe = 1 << 20;             // the most that any user may ask for (pipe-max-size)
-constexpr int full_chunks_of_a_long_stream = 4; // an enlarged pipe is of a user's small allowance: not for each command
+constexpr int full_chunks_of_a_long_stream = 2; // an enlarged pipe is of a user's small allowance: not for each command
 constexpr int most_chunks_at_once = 16;         // then the other streams have their turn
 
 ssize_t append_read(int fd, std::string& text, std::size_t most) {

@@ -142,23 +142,13 @@ std::string in_many_threads(Once once) {
     return faults.text();
 }
 
-// What stays for good is there before: the numbers that a start with many descriptors reserves, and the thread that
-// TSan starts with the first one.
-void leaving_nothing_of_many(void (*body)()) {
-    (void)exec::reserve_descriptors();
-    std::thread([] {}).join();
-    leaving_nothing(body);
-}
-
 } // namespace
 
-TEST_CASE("[go:74] [go:79] [go:80] of many spawns at once each child has its own three pipes and nothing else") {
-    leaving_nothing_of_many([] {
-        const exec::SpawnSpec describe = helper_spec("describefiles");
-        CHECK(in_many_threads([&](const std::string&, Faults& faults) { spawn_once(describe, faults); }) == "");
-    });
+EXEC_TEST("[go:74] [go:79] [go:80] of many spawns at once each child has its own three pipes and nothing else") {
+    const exec::SpawnSpec describe = helper_spec("describefiles");
+    CHECK(in_many_threads([&](const std::string&, Faults& faults) { spawn_once(describe, faults); }) == "");
 }
 
-TEST_CASE("[go:74] many commands at once neither hang nor mix up their streams, and every end is seen") {
-    leaving_nothing_of_many([] { CHECK(in_many_threads(run_once) == ""); });
+EXEC_TEST("[go:74] many commands at once neither hang nor mix up their streams, and every end is seen") {
+    CHECK(in_many_threads(run_once) == "");
 }

@@ -66,8 +66,9 @@ FLAVOURS = [
             # The plain flavour walks the long random histories; under the sanitizers short ones take as long.
             environment={"KEEPD_SEEDS": "60", "ASAN_OPTIONS": "detect_stack_use_after_return=1:abort_on_error=0",
                          "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}),
-    Flavour("tsan", "what has threads under ThreadSanitizer", ["-Db_sanitize=thread", "-Db_pch=true"], has_threads,
-            wrapper=WITHOUT_ASLR, environment={"TSAN_OPTIONS": "halt_on_error=1"}),
+    Flavour("tsan", "what has threads under ThreadSanitizer",
+            ["-Db_sanitize=thread", "-Doptimization=0", "-Db_pch=true", "-Dcpp_args=-gline-tables-only"], has_threads,
+            compiler="clang++-19", wrapper=WITHOUT_ASLR, environment={"TSAN_OPTIONS": "halt_on_error=1"}),
 ]
 
 

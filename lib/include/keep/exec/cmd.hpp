@@ -65,7 +65,8 @@ struct Output {
 // to_string() and the pipe handles, which may be used from any.
 class KEEPEXEC_API Cmd : public CmdConfig {
   public:
-    explicit Cmd(CmdConfig config = {});
+    Cmd(); // of an empty configuration, to be filled
+    explicit Cmd(CmdConfig config);
     Cmd(Cmd&&) noexcept;
     Cmd& operator=(Cmd&&) noexcept; // what was there before is destroyed first
     ~Cmd();
