@@ -3,6 +3,7 @@
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
+#include <csignal>
 #include <cstdio>
 #include <system_error>
 #include <thread>
@@ -10,6 +11,10 @@
 #include <keep/exec.hpp>
 
 int main(int argc, char** argv) {
+    for (int signal = 1; signal < 65; ++signal) { // who starts us in the background has some ignored
+        struct sigaction now{};
+        if (::sigaction(signal, nullptr, &now) == 0 && now.sa_handler == SIG_IGN) ::signal(signal, SIG_DFL);
+    }
     if (auto result = keep::exec::command("true").run(); !result) {
         std::fprintf(stderr, "no command runs at all: %s\n", result.error().message().c_str());
         return 1;

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "lib/sys/signals.hpp"
 #include "tests/lib/exec_victim.hpp"
 
 // A sanitizer that a victim carries within would lower its core limit before the victim can tell of it.
@@ -14,6 +15,7 @@ extern "C" const char* __asan_default_options() {
 int main(int argc, char** argv) {
     // A victim leaves without exit handlers: a sanitizer's last check wants threads, which some victims may not have.
     if (const auto code = keep::test::play_victim(argc, argv)) ::_exit(*code);
-    (void)keep::exec::reserve_descriptors(); // kept for good: there before a test compares
+    (void)keep::sys::reset_ignored_signals(); // who starts us in the background has some ignored
+    (void)keep::exec::reserve_descriptors();  // kept for good: there before a test compares
     return doctest::Context(argc, argv).run();
 }
