@@ -40,22 +40,25 @@ std::size_t quick_hash(std::string_view key) {
     return mixed >> 32;
 }
 
+// What stands before the first "="; nothing where there is none, or it comes first.
+std::string_view simple_key(const char* entry) {
+    const char* const end = ::strchrnul(entry, '=');
+    return {entry, *end == '\0' ? 0 : static_cast<std::size_t>(end - entry)};
+}
+
 // Whether this environment can be handed over as it is: every entry has a key, and no key stands twice. This is asked
-// at each start, so it neither allocates nor copies, nor looks at the values.
+// at each start, so it neither allocates nor copies, looks at no value, and touches little memory.
 bool is_plain(char* const* list) {
-    constexpr std::size_t slots = 512; // more than twice the entries: few collisions
-    std::array<std::uint16_t, slots> seen{};
-    std::array<std::string_view, small_environment> keys;
+    constexpr std::size_t slots = 512;      // more than twice the entries: few collisions
+    std::array<std::uint8_t, slots> seen{}; // 1 + the entry's index
     for (std::size_t i = 0; list != nullptr && list[i] != nullptr; ++i) {
-        const char* const entry = list[i];
-        const char* const end = ::strchrnul(entry, '=');
-        if (i == keys.size() || *end == '\0' || end == entry) return false; // the general way knows what to do
-        keys[i] = {entry, static_cast<std::size_t>(end - entry)};
-        std::size_t at = quick_hash(keys[i]) % slots;
+        const std::string_view key = simple_key(list[i]);
+        if (i == small_environment || key.empty()) return false; // the general way knows what to do
+        std::size_t at = quick_hash(key) % slots;
         for (; seen[at] != 0; at = (at + 1) % slots) {
-            if (keys[seen[at] - 1U] == keys[i]) return false;
+            if (simple_key(list[seen[at] - 1U]) == key) return false;
         }
-        seen[at] = static_cast<std::uint16_t>(i + 1);
+        seen[at] = static_cast<std::uint8_t>(i + 1);
     }
     return true;
 }
