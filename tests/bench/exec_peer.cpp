@@ -214,9 +214,7 @@ int main(int argc, char** argv) {
     if (const long count = arguments.number("reserve", 0); count > 0) {
         exec::reserve_descriptors(static_cast<int>(count));
     }
-    std::vector<char> heap(static_cast<std::size_t>(arguments.number("heap", 0)) << 20);
-    for (std::size_t at = 0; at < heap.size(); at += 4096)
-        heap[at] = static_cast<char>(at >> 12 | 1);
+    const auto heap = bench::touched_heap(static_cast<std::size_t>(arguments.number("heap", 0)));
     std::vector<Fd> open;
     for (long i = arguments.number("fds", 0); i > 0; --i) {
         open.push_back(Fd::adopt(::open("/dev/null", O_RDONLY | O_CLOEXEC)));

@@ -16,10 +16,7 @@ using namespace keep::bench;
 namespace {
 
 void measure(const std::string& child, int rounds, std::size_t heap_mib) {
-    std::vector<char> heap(heap_mib << 20);
-    for (std::size_t at = 0; at < heap.size(); at += 4096)
-        heap[at] = static_cast<char>(at >> 12 | 1);
-
+    const auto heap = touched_heap(heap_mib);
     const Floor floor(child);
     const std::vector<Way> ways{
         {"clone3 with a pidfd", [&] { floor.run(true); }},

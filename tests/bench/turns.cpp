@@ -98,6 +98,15 @@ void die(std::string_view what) {
     std::exit(1);
 }
 
+std::unique_ptr<char[]> touched_heap(std::size_t mebibytes) {
+    constexpr std::size_t page = 4096;
+    const std::size_t size = mebibytes << 20;
+    auto heap = std::make_unique_for_overwrite<char[]>(size);
+    for (std::size_t at = 0; at < size; at += page)
+        heap[at] = static_cast<char>(at / page | 1);
+    return heap;
+}
+
 std::size_t raise_descriptor_limit() {
     rlimit limit{};
     if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) die("getrlimit");

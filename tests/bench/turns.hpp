@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,6 +42,9 @@ void report(std::string_view bench, std::string_view condition, std::span<const 
 
 // The machine's own words on the failed call, then exit 1: a benchmark without its parts measures nothing.
 [[noreturn]] void die(std::string_view what);
+
+// So much memory with every page of 4 KiB written to: a parent of that size.
+std::unique_ptr<char[]> touched_heap(std::size_t mebibytes);
 
 // The soft limit of descriptors at the hard one. Returns it.
 std::size_t raise_descriptor_limit();
