@@ -51,6 +51,10 @@ constexpr Field<MainDraft> upgrade_fields[] = {
      [](Reader& in, const Slot& slot, MainDraft& draft) {
          in.duration(slot.top, draft.daemon.upgrade.rehearsal_timeout, Zero::refused);
      }},
+    {"commit_timeout",
+     [](Reader& in, const Slot& slot, MainDraft& draft) {
+         in.duration(slot.top, draft.daemon.upgrade.commit_timeout, Zero::refused);
+     }},
     {"min_interval",
      [](Reader& in, const Slot& slot, MainDraft& draft) { in.duration(slot.top, draft.daemon.upgrade.min_interval); }},
 };

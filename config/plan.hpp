@@ -156,7 +156,8 @@ struct Control {
 struct Upgrade {
     std::string binary; // empty: the path keepd was started by
     Duration rehearsal_timeout = 10s;
-    Duration min_interval = 10s; // between upgrades that no operator's keepctl asked for (signals)
+    Duration commit_timeout = 15s; // from the exec to the new image's commit; then the old one comes back
+    Duration min_interval = 10s;   // between upgrades that no operator's keepctl asked for (signals)
     bool operator==(const Upgrade&) const = default;
 };
 

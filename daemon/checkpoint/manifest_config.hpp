@@ -188,6 +188,7 @@ template <class V>
 constexpr void fields(Upgrade& self, V& visit) {
     visit("binary", self.binary);
     visit("rehearsal_timeout", self.rehearsal_timeout);
+    visit("commit_timeout", self.commit_timeout);
     visit("min_interval", self.min_interval);
 }
 

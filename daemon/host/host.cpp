@@ -13,6 +13,7 @@
 #include "daemon/host/run_numbers.hpp"
 #include "daemon/host/upgrader.hpp"
 #include "daemon/host/usable.hpp"
+#include "daemon/upgrade/guard.hpp"
 #include "lib/sys/clock.hpp"
 #include "lib/sys/pidfd.hpp"
 #include "lib/sys/signals.hpp"
@@ -114,28 +115,28 @@ keep::Result<> Host::resume(upgrade::Resumed resumed) {
 
     trees_.find_lingering(runs_);
 
-    // ---- commit: from here on there is no way back ----
-    for (const auto& carried : handoff.descriptors)
-        if (auto closed = keep::sys::set_close_on_exec(carried.fd, true); !closed) return closed;
-    auto pump = logs::Pump::resume(std::move(handoff.streams));
+    // The pump holds still, and the server says nothing before the loop turns.
+    auto pump = logs::Pump::resume(handoff.streams, nullptr, logs::Pump::Begin::when_told);
     if (!pump) return std::unexpected(pump.error());
     pump_ = std::move(*pump);
-    watch_log_files();
     auto server = control::Server::resume(*loop_, *this, std::move(handoff.control));
     if (!server) return std::unexpected(server.error());
     server_ = std::move(*server);
 
-    const auto gap = now().time - handoff.parked_at;
-    const std::string text =
-        "upgraded from " + handoff.from_version + " (build " + handoff.from_build_id.substr(0, 12) + ") to " +
-        identity().version + " (build " + identity().build_id.substr(0, 12) + "), " + std::to_string(runs_.size()) +
-        (runs_.size() == 1 ? " process untouched, " : " processes untouched, ") +
-        std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(gap).count() / 1000.0).substr(0, 5) +
-        " ms without keepd";
+    // ---- commit: from here on there is no way back, and no failure ends keepd ----
+    upgrade::lower_guard();
+    for (const auto& carried : handoff.descriptors)
+        if (const auto closed = keep::sys::set_close_on_exec(carried.fd, true); !closed)
+            log_.error("descriptor " + std::to_string(carried.fd) + " may leak: " + closed.error().message);
+    pump_->begin();
+    watch_log_files();
+
+    const std::string text = how_it_went(handoff);
     // First: what waited for the upgrade's end may be a shutdown, which has the last word.
     systemd::notify_ready(status_line());
-    submit(core::UpgradeFinished{true, true, text});
-    server_->upgrade_ended(true, 0, text);
+    const bool replaced = !options_.rolled_back;
+    submit(core::UpgradeFinished{replaced, replaced, text});
+    server_->upgrade_ended(replaced, replaced ? 0 : 1, text);
     // What follows from leftovers that are gone adds runs and ends others: no walk over them meanwhile.
     std::vector<core::RunId> leaders_gone;
     runs_.each([&](const Run& run) {
@@ -145,6 +146,23 @@ keep::Result<> Host::resume(upgrade::Resumed resumed) {
         if (Run* run = runs_.by_id(id)) await_leftovers(*run);
     sweep();
     return {};
+}
+
+std::string Host::how_it_went(const upgrade::Handoff& handoff) const {
+    const auto image = [](const std::string& version, const std::string& build_id) {
+        return version + " (build " + build_id.substr(0, 12) + ")";
+    };
+    const auto gap = now().time - handoff.parked_at;
+    const std::string untouched =
+        std::to_string(runs_.size()) + (runs_.size() == 1 ? " process" : " processes") + " untouched, " +
+        std::to_string(std::chrono::duration_cast<std::chrono::microseconds>(gap).count() / 1000.0).substr(0, 5) +
+        " ms without keepd";
+    if (options_.rolled_back)
+        return "rolled back: " + handoff.to_path + ", " + image(handoff.to_version, handoff.to_build_id) +
+               ", could not take over: " + *options_.rolled_back + "; " +
+               image(identity().version, identity().build_id) + " goes on, " + untouched;
+    return "upgraded from " + image(handoff.from_version, handoff.from_build_id) + " to " +
+           image(identity().version, identity().build_id) + ", " + untouched;
 }
 
 keep::Result<> Host::make_directories(const config::Daemon& settings) {

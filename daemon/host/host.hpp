@@ -62,6 +62,7 @@ class Host final : public control::Port {
     friend class Upgrader;
 
     // host.cpp
+    std::string how_it_went(const upgrade::Handoff& handoff) const;
     keep::Result<> set_up_loop();
     void watch_log_files(); // problems of the pump go to keepd's log
     void tell_log_problems();

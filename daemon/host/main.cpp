@@ -11,6 +11,7 @@
 #include "daemon/host/host.hpp"
 #include "daemon/host/upgrader.hpp"
 #include "daemon/upgrade/candidate.hpp"
+#include "daemon/upgrade/guard.hpp"
 #include "daemon/upgrade/rehearsal.hpp"
 #include "daemon/upgrade/state_file.hpp"
 #include "daemon/version.hpp"
@@ -87,18 +88,27 @@ int first_start(const host::Options& options, host::Log& log) {
     return host.run();
 }
 
+// What is wrong is told by the image that goes on: the old one where there is a way back.
+int fail_to_resume(host::Log& log, const keep::Error& error) {
+    upgrade::roll_back(error.message);
+    return give_up(log, error);
+}
+
 int resume(const host::Options& options, host::Log& log) {
     auto origins = find_origins();
     auto resumed = upgrade::read_state(options.resume_fd);
-    if (!resumed) return give_up(log, resumed.error());
+    if (!resumed) return fail_to_resume(log, resumed.error());
     prepare_process(resumed->state.daemon.settings.subreaper);
-    if (auto verified = upgrade::verify_descriptors(resumed->handoff); !verified) return give_up(log, verified.error());
-    for (const auto& stranger : upgrade::close_strangers(resumed->handoff, {options.resume_fd}))
+    // Whoever failed after us may have lost a client's connection on the way; all else must be there.
+    if (options.rolled_back) upgrade::forget_lost_clients(resumed->handoff);
+    if (auto verified = upgrade::verify_descriptors(resumed->handoff); !verified)
+        return fail_to_resume(log, verified.error());
+    for (const auto& stranger : upgrade::close_strangers(resumed->handoff, {options.resume_fd, upgrade::way_back_fd()}))
         log.warning("closed a descriptor that nobody handed over: " + stranger);
     (void)keep::exec::reserve_descriptors();
 
     host::Host host(options, std::move(origins), log);
-    if (auto done = host.resume(std::move(*resumed)); !done) return give_up(log, done.error());
+    if (auto done = host.resume(std::move(*resumed)); !done) return fail_to_resume(log, done.error());
     close(options.resume_fd);
     return host.run();
 }
@@ -106,6 +116,7 @@ int resume(const host::Options& options, host::Log& log) {
 } // namespace
 
 int main(int argc, char** argv) {
+    upgrade::raise_guard(argc, argv); // before anything that could fail
     const auto options = host::parse_options({argv, argv + argc});
     if (!options) {
         std::fputs(options.error().text.c_str(), options.error().code == 0 ? stdout : stderr);

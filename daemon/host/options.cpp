@@ -5,6 +5,8 @@
 #include <charconv>
 #include <sstream>
 
+#include "daemon/upgrade/guard.hpp"
+
 namespace keepd::host {
 
 namespace {
@@ -27,6 +29,14 @@ std::expected<Options, EndNow> parse_options(const std::vector<std::string>& arg
         options.resume_fd = internal_fd(argv[1], "--resume=");
         options.rehearse_fd = internal_fd(argv[1], "--rehearse=");
         if (options.resume_fd >= 0 || options.rehearse_fd >= 0) options.argv.erase(options.argv.begin() + 1);
+        // Of the crash guard (daemon/upgrade/guard.hpp), which has read its own by now.
+        if (options.resume_fd >= 0 && options.argv.size() > 1) {
+            const std::string& second = options.argv[1];
+            if (second.starts_with(upgrade::rolled_back_option))
+                options.rolled_back = second.substr(upgrade::rolled_back_option.size());
+            if (options.rolled_back || second.starts_with(upgrade::way_back_option))
+                options.argv.erase(options.argv.begin() + 1);
+        }
         if (options.rehearse_fd >= 0) return options;
     }
 

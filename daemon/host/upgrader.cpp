@@ -1,12 +1,16 @@
 #include "daemon/host/upgrader.hpp"
 
+#include <algorithm>
 #include <cerrno>
+#include <fcntl.h>
+#include <utility>
 
 #include <keep/exec/replace.hpp>
 
 #include "daemon/core/step.hpp"
 #include "daemon/host/host.hpp"
 #include "daemon/upgrade/environment.hpp"
+#include "daemon/upgrade/guard.hpp"
 #include "daemon/upgrade/state_file.hpp"
 #include "systemd/notify.hpp"
 
@@ -16,6 +20,8 @@ namespace {
 
 // A disk that hangs longer than this refuses the upgrade; programs' logs must not be torn from the pump.
 constexpr auto pump_patience = std::chrono::seconds(3);
+
+constexpr const char* running_image = "the running image";
 
 std::string short_id(const std::string& build_id) {
     return build_id.substr(0, 12);
@@ -30,8 +36,10 @@ keep::Result<> Upgrader::begin(const control::UpgradeRequest& request) {
     if (path.empty()) path = settings.binary;
     if (path.empty()) path = host_.started_by_;
     rehearse_only_ = request.rehearse_only;
+    force_ = request.force;
     const auto refuse = [&](const keep::Error& error) -> keep::Result<> {
         candidate_.reset();
+        pinned_.reset();
         host_.submit(core::UpgradeFinished{false, false, "refused: " + error.message, rehearse_only_});
         return keep::fail(error.message, error.code == EBUSY ? 0 : error.code);
     };
@@ -44,20 +52,31 @@ keep::Result<> Upgrader::begin(const control::UpgradeRequest& request) {
     auto candidate = upgrade::examine(path);
     if (!candidate) return refuse(candidate.error());
     candidate_ = std::move(*candidate);
+    // Whatever happens to its file: this is what runs. (No one can write into it while it does: ETXTBSY.)
+    auto pinned = keep::sys::open("/proc/self/exe", O_RDONLY);
+    if (!pinned)
+        return refuse(keep::Error{pinned.error().code, "the running image can't be pinned: " + pinned.error().message});
+    pinned_ = std::move(*pinned);
 
     if (candidate_->image.build_id == host_.identity().build_id && !request.force && !request.rehearse_only) {
         finish(true, 0,
                "nothing to do: " + path + " is the build that runs (" + short_id(candidate_->image.build_id) + ")");
         return {};
     }
+    if (auto begun = rehearse(path, candidate_->fd.get(), [this](auto answer) { rehearsed(std::move(answer)); });
+        !begun)
+        return refuse(begun.error());
+    return {};
+}
+
+keep::Result<> Upgrader::rehearse(const std::string& path, int image_fd, upgrade::Rehearsal::Done done) {
     auto state = state_for_rehearsal();
-    if (!state) return refuse(state.error());
-    auto rehearsal =
-        upgrade::Rehearsal::begin(*host_.loop_,
-                                  {path, candidate_->fd.get(), state->get(), host_.options_.argv[0],
-                                   host_.origins_.environment, host_.now().time + settings.rehearsal_timeout},
-                                  [this](keep::Result<upgrade::Answer> answer) { rehearsed(std::move(answer)); });
-    if (!rehearsal) return refuse(rehearsal.error());
+    if (!state) return std::unexpected(state.error());
+    const auto deadline = host_.now().time + host_.state().daemon.settings.upgrade.rehearsal_timeout;
+    auto rehearsal = upgrade::Rehearsal::begin(
+        *host_.loop_, {path, image_fd, state->get(), host_.options_.argv[0], host_.origins_.environment, deadline},
+        std::move(done));
+    if (!rehearsal) return std::unexpected(rehearsal.error());
     rehearsal_ = std::move(*rehearsal);
     return {};
 }
@@ -89,10 +108,34 @@ void Upgrader::rehearsed(keep::Result<upgrade::Answer> answer) {
                                 " instead of " + digest_ + ")");
     }
     if (!answer) return finish(false, 1, "refused: " + answer.error().message);
+    if (answer->build_id == host_.identity().build_id)
+        return go_ahead(*answer); // what could come back has just shown it
+
+    // The running image as well: a package's upgrade may have taken a library away that it would need to come back.
+    answer_ = std::move(*answer);
+    const auto begun = rehearse(running_image, pinned_.get(), [this](auto own) { way_back_rehearsed(std::move(own)); });
+    if (!begun) way_back_rehearsed(std::unexpected(begun.error()));
+}
+
+void Upgrader::way_back_rehearsed(keep::Result<upgrade::Answer> own) {
+    const auto rehearsal = std::move(rehearsal_);
+    const upgrade::Answer answer = std::move(*std::exchange(answer_, std::nullopt));
+    if (own && own->digest != digest_)
+        own = keep::fail("the running image does not read its own state as it was meant");
+    if (own) return go_ahead(answer);
+    if (!force_)
+        return finish(false, 1,
+                      "refused: there would be no way back, --force upgrades all the same: " + own.error().message);
+    host_.log_.warning("upgrade: there is no way back if it fails: " + own.error().message);
+    pinned_.reset();
+    go_ahead(answer);
+}
+
+void Upgrader::go_ahead(const upgrade::Answer& answer) {
     if (rehearse_only_)
         return finish(true, 0,
-                      "rehearsed: " + candidate_->path + " is " + answer->version + " (build " +
-                          short_id(answer->build_id) + ") and could take over " + std::to_string(answer->programs) +
+                      "rehearsed: " + candidate_->path + " is " + answer.version + " (build " +
+                          short_id(answer.build_id) + ") and could take over " + std::to_string(answer.programs) +
                           " programs");
     ready_ = true;
     host_.loop_->quit();
@@ -100,6 +143,7 @@ void Upgrader::rehearsed(keep::Result<upgrade::Answer> answer) {
 
 void Upgrader::finish(bool ok, int exit_code, const std::string& text) {
     candidate_.reset();
+    pinned_.reset();
     host_.submit(core::UpgradeFinished{ok, false, text, rehearse_only_});
     if (host_.server_) host_.server_->upgrade_ended(ok, exit_code, text);
 }
@@ -112,11 +156,20 @@ void Upgrader::carry_out() {
     finish(false, 1, "failed, nothing changed: " + failure.message);
 }
 
+// Half of the watchdog's interval at most: the old image must be back before the service manager loses its patience.
+keep::Duration Upgrader::commit_patience() const {
+    const keep::Duration wanted = host_.state().daemon.settings.upgrade.commit_timeout;
+    return host_.watchdog_every_ ? std::min(wanted, *host_.watchdog_every_) : wanted;
+}
+
 upgrade::Handoff Upgrader::begin_handoff() {
     const auto identity = host_.identity();
     upgrade::Handoff handoff;
     handoff.from_version = identity.version;
     handoff.from_build_id = identity.build_id;
+    handoff.to_path = candidate_->path;
+    handoff.to_version = candidate_->image.version;
+    handoff.to_build_id = candidate_->image.build_id;
     handoff.started_by = host_.started_by_;
     handoff.soft_nofile = host_.origins_.soft_nofile;
     handoff.tree_root = host_.trees_.root();
@@ -166,11 +219,14 @@ keep::Error Upgrader::replace_image() {
     with.path = candidate_->path;
     with.fd = candidate_->fd.get();
     with.argv = host_.options_.argv;
-    with.argv.insert(with.argv.begin() + 1, "--resume=" + std::to_string(state->get()));
+    std::vector<std::string> own{"--resume=" + std::to_string(state->get())};
+    if (pinned_) own.push_back(upgrade::way_back_argument(pinned_.get(), commit_patience()));
+    with.argv.insert(with.argv.begin() + 1, own.begin(), own.end());
     with.env = upgrade::for_new_image(host_.origins_.environment);
     for (const auto& carried : handoff.descriptors)
         with.keep.push_back(carried.fd);
     with.keep.push_back(state->get());
+    if (pinned_) with.keep.push_back(pinned_.get());
 
     host_.log_.info("executing " + candidate_->path + " (build " + short_id(candidate_->image.build_id) + ")");
     host_.log_.flush();

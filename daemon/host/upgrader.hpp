@@ -1,6 +1,6 @@
 // The upgrade as keepd carries it out on itself: candidate, rehearsal, quiesce, exec. Up to the execve nothing is
-// destroyed; whatever fails puts back what was parked and goes on. (After the exec the new image's part is
-// Host::resume; a guard that returns to the old image belongs between the two.)
+// destroyed; whatever fails puts back what was parked and goes on. After the exec the new image's part is Host::resume,
+// until whose commit the crash guard (upgrade/guard.hpp) can come back to this image, which is pinned by descriptor.
 #pragma once
 
 #include <memory>
@@ -37,17 +37,24 @@ class Upgrader {
     void carry_out();
 
   private:
+    keep::Result<> rehearse(const std::string& path, int image_fd, upgrade::Rehearsal::Done done);
     void rehearsed(keep::Result<upgrade::Answer> answer);
+    void way_back_rehearsed(keep::Result<upgrade::Answer> answer);
+    void go_ahead(const upgrade::Answer& answer);
     void finish(bool ok, int exit_code, const std::string& text);
     keep::Result<keep::sys::Fd> state_for_rehearsal();
     upgrade::Handoff begin_handoff(); // all of it but streams, clients and the descriptors' identities
+    keep::Duration commit_patience() const;
     keep::Error replace_image();
 
     Host& host_;
     std::optional<upgrade::Candidate> candidate_;
+    keep::sys::Fd pinned_;                  // the running image, to come back to
+    std::optional<upgrade::Answer> answer_; // the candidate's, while the running image is rehearsed
     std::unique_ptr<upgrade::Rehearsal> rehearsal_;
     std::string digest_; // of the state that was rehearsed
     bool rehearse_only_ = false;
+    bool force_ = false;
     bool ready_ = false;
 };
 

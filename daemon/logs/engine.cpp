@@ -81,6 +81,11 @@ bool Engine::wait_for_reply(keep::Time deadline) {
     return ready > 0 || (ready < 0 && errno == EINTR);
 }
 
+void Engine::release() {
+    held_ = false;
+    held_.notify_all();
+}
+
 bool Engine::drain(keep::Duration limit) {
     const keep::Time deadline = keep::sys::monotonic_now() + limit;
     const std::uint64_t asked = ++drain_asked_;
@@ -94,6 +99,7 @@ bool Engine::drain(keep::Duration limit) {
 bool Engine::stop(keep::Duration limit) {
     const keep::Time deadline = keep::sys::monotonic_now() + limit;
     phase_ = Phase::stop_asked;
+    release();
     wake();
     while (phase_ != Phase::stopped) {
         if (wait_for_reply(deadline)) continue;
@@ -106,6 +112,7 @@ bool Engine::stop(keep::Duration limit) {
 
 void Engine::stop_whenever() {
     phase_ = Phase::stop_asked;
+    release();
     wake();
 }
 
@@ -122,6 +129,7 @@ std::vector<std::unique_ptr<Stream>> Engine::take_streams() {
 void Engine::run() {
     std::array<epoll_event, 64> events{};
     keep::Time rested{};
+    held_.wait(true);
     take_orders();
     while (true) {
         const std::size_t count = wait(events);

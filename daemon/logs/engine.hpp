@@ -31,6 +31,9 @@ class Engine {
     // ---- main thread ----
     // Before run(): streams are simply there.
     void add(std::unique_ptr<Stream>);
+    // Before run() too: it moves nothing until release().
+    void hold() { held_ = true; }
+    void release();
 
     // What to do, newest last. At most one entry for each stream that exists, so it is bounded however long the thread
     // hangs.
@@ -96,6 +99,7 @@ class Engine {
     std::mutex mutex_;
     Orders orders_;
     std::atomic<Phase> phase_{Phase::running};
+    std::atomic<bool> held_{false};
     std::atomic<std::uint64_t> drain_asked_{0};
     std::atomic<std::uint64_t> drain_answered_{0};
     BusyMark busy_;

@@ -99,13 +99,14 @@ Result<std::unique_ptr<Pump>> Pump::start(Io* io) {
     return resume({}, io);
 }
 
-Result<std::unique_ptr<Pump>> Pump::resume(const std::vector<StreamState>& states, Io* io) {
+Result<std::unique_ptr<Pump>> Pump::resume(const std::vector<StreamState>& states, Io* io, Begin begin) {
     auto engine = Engine::create(io ? *io : system_io());
     if (!engine) return keep::fail_in("start the log pump", engine.error());
     auto impl = std::make_unique<Impl>();
     impl->engine = *engine;
     for (const StreamState& state : states)
         impl->adopt(state);
+    if (begin == Begin::when_told) impl->engine->hold();
     auto thread = start_thread(impl->engine);
     if (!thread) {
         for (auto& stream : impl->engine->take_streams())
@@ -114,6 +115,10 @@ Result<std::unique_ptr<Pump>> Pump::resume(const std::vector<StreamState>& state
     }
     impl->thread = std::move(*thread);
     return std::unique_ptr<Pump>(new Pump(std::move(impl)));
+}
+
+void Pump::begin() {
+    impl_->engine->release();
 }
 
 Pump::~Pump() {

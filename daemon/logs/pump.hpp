@@ -60,7 +60,11 @@ class Pump {
     static keep::Result<std::unique_ptr<Pump>> start(Io* io = nullptr);
     // The same with streams that an earlier image carried over; takes ownership of their descriptors. On an error
     // they are the caller's still, open. A state without pipe_write is one that was being drained, and still is.
-    static keep::Result<std::unique_ptr<Pump>> resume(const std::vector<StreamState>&, Io* io = nullptr);
+    // With Begin::when_told the thread is there, so that this can't fail later, and touches nothing before begin().
+    enum class Begin : std::uint8_t { at_once, when_told };
+    static keep::Result<std::unique_ptr<Pump>> resume(const std::vector<StreamState>&, Io* io = nullptr,
+                                                      Begin = Begin::at_once);
+    void begin();
     Pump(const Pump&) = delete;
     Pump& operator=(const Pump&) = delete;
     // Stops the thread, closes everything; what is still in pipes is lost: drain() first. A thread that hangs in a

@@ -78,6 +78,19 @@ keep::Result<> verify_descriptors(const Handoff& handoff) {
     return keep::fail("descriptors were handed over that nothing uses");
 }
 
+void forget_lost_clients(Handoff& handoff) {
+    const auto lost = [&](int fd) {
+        const auto carried = std::ranges::find(handoff.descriptors, fd, &CarriedFd::fd);
+        if (carried == handoff.descriptors.end()) return true;
+        const auto now = keep::sys::identify(fd);
+        if (now && CarriedFd{fd, now->device, now->inode, now->type} == *carried) return false;
+        handoff.descriptors.erase(carried);
+        return true;
+    };
+    std::erase_if(handoff.control.clients, [&](const auto& client) { return lost(client.fd); });
+    if (lost(handoff.control.listener)) handoff.control.listener = -1;
+}
+
 std::vector<std::string> close_strangers(const Handoff& handoff, const std::vector<int>& own) {
     std::vector<int> known = numbers(handoff);
     known.insert(known.end(), own.begin(), own.end());

@@ -44,6 +44,9 @@ struct CarriedFd {
 struct Handoff {
     std::string from_version;
     std::string from_build_id;
+    std::string to_path; // what is executed now, for the message if it has to be undone
+    std::string to_version;
+    std::string to_build_id;
     std::string started_by;        // path of the first image, for upgrades without a configured binary
     std::uint64_t soft_nofile = 0; // RLIMIT_NOFILE as keepd got it, for its programs
     std::string tree_root;         // keepd's own cgroup directory; empty: none to use
@@ -63,6 +66,10 @@ keep::Result<std::vector<CarriedFd>> identify_descriptors(const Handoff& handoff
 // In the new image: each named descriptor is what it was, and each used one is listed; nothing is changed. Error: the
 // first that is not, by number.
 keep::Result<> verify_descriptors(const Handoff& handoff);
+
+// In an image that an upgrade was rolled back to: takes out the clients (and a control socket) whose descriptors are
+// not what they were. The image that failed may have closed them.
+void forget_lost_clients(Handoff& handoff);
 
 // Open descriptors above 2 that are in nobody's list, closed; returns their numbers with what they were, for the log.
 // `own` are further descriptors of this image (the state's).

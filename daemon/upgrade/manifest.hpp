@@ -33,6 +33,9 @@ template <class V>
 constexpr void fields(Handoff& self, V& visit) {
     visit("from_version", self.from_version);
     visit("from_build_id", self.from_build_id);
+    visit("to_path", self.to_path);
+    visit("to_version", self.to_version);
+    visit("to_build_id", self.to_build_id);
     visit("started_by", self.started_by);
     visit("soft_nofile", self.soft_nofile);
     visit("tree_root", self.tree_root);

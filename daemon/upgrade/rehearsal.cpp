@@ -3,6 +3,7 @@
 #include <csignal>
 #include <cstdint>
 #include <fcntl.h>
+#include <string_view>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 #include <keep/exec/spawn.hpp>
 
 #include "daemon/upgrade/environment.hpp"
+#include "daemon/upgrade/memory_bound.hpp"
 #include "lib/sys/fd.hpp"
 
 namespace keepd::upgrade {
@@ -18,27 +20,13 @@ namespace {
 
 constexpr std::size_t most_output = 64 * 1024;
 constexpr int state_fd_in_candidate = 3;
-// More than any state needs; a candidate that eats memory must not take the host's.
-[[maybe_unused]] constexpr rlim_t most_memory = rlim_t{2} << 30;
 
-// g++ says so by macros, clang by features. A sanitizer's shadow memory alone is more than any bound.
-#if defined(__has_feature)
-#define KEEPD_SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define KEEPD_SANITIZED 1
-#else
-#define KEEPD_SANITIZED 0
-#endif
-constexpr bool sanitized = KEEPD_SANITIZED;
-#undef KEEPD_SANITIZED
-
-std::string last_line(std::string text) {
-    while (!text.empty() && text.back() == '\n')
-        text.pop_back();
-    const auto start = text.rfind('\n');
-    if (start != std::string::npos) text.erase(0, start + 1);
-    if (text.size() > 300) text.resize(300);
-    return text;
+std::string last_line(std::string_view text) {
+    constexpr std::size_t longest = 300;
+    while (text.ends_with('\n'))
+        text.remove_suffix(1);
+    if (const auto start = text.rfind('\n'); start != text.npos) text.remove_prefix(start + 1);
+    return std::string(text.substr(0, longest));
 }
 
 class Running final : public Rehearsal {
@@ -63,9 +51,10 @@ class Running final : public Rehearsal {
         spec.stdio = {-1, out->write.get(), err->write.get()};
         spec.extra_fds = {{setting.state_fd, state_fd_in_candidate}};
         spec.sys.setsid = true;
+        spec.sys.pdeathsig = SIGKILL; // a keepd that is killed leaves no candidate behind
         spec.sys.signal_mask = 0;
         spec.sys.limits.push_back({RLIMIT_CORE, {0, 0}});
-        if (!sanitized) spec.sys.limits.push_back({RLIMIT_AS, {most_memory, most_memory}});
+        if (memory_can_be_bound) spec.sys.limits.push_back({RLIMIT_AS, {most_memory, most_memory}});
         auto process = keep::exec::spawn(spec);
         if (!process) return keep::fail(process.error().message(), process.error().error_number());
         process_ = std::move(*process);

@@ -159,6 +159,7 @@ const std::vector<Row<D>> daemon_rows{
     {"shutdown_timeout", L, R"("1m")", R"("1s")", [](D& d) { d.shutdown_timeout = 1s; }},
     {"subreaper", L, "true", "false", [](D& d) { d.subreaper = false; }},
     {"upgrade.binary", L, R"("")", R"("/k")", [](D& d) { d.upgrade.binary = "/k"; }},
+    {"upgrade.commit_timeout", L, R"("15s")", R"("1s")", [](D& d) { d.upgrade.commit_timeout = 1s; }},
     {"upgrade.rehearsal_timeout", L, R"("10s")", R"("1s")", [](D& d) { d.upgrade.rehearsal_timeout = 1s; }},
     {"upgrade.min_interval", L, R"("10s")", R"("0s")", [](D& d) { d.upgrade.min_interval = 0s; }},
 };

@@ -83,7 +83,8 @@ def scenario_for(values):
 def program(name):
     """Path of something built: keepd, keepd-b, keepctl, victim."""
     places = {"keepd": "daemon/host/keepd", "keepd-b": "daemon/host/keepd-b", "keepctl": "daemon/ctl/keepctl",
-              "victim": "tests/system/victim", "impostor": "tests/system/impostor"}
+              "victim": "tests/system/victim", "impostor": "tests/system/impostor",
+              "bad-image": "tests/system/bad-image"}
     path = build / places[name]
     return without_debug_information(path) if name.startswith("keepd") else path
 
