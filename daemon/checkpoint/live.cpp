@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
+#include <ranges>
 #include <utility>
 #include <vector>
 
@@ -24,6 +25,12 @@ constexpr std::size_t end_word = 8;                       // a half ends with a 
 
 std::size_t whole_pages(std::size_t bytes) {
     return (bytes + page_size - 1) & ~(page_size - 1);
+}
+
+keep::Result<> check_sizes(std::string_view key, std::size_t bytes) {
+    if (key.empty() || key.size() > form::longest_key) return keep::fail("the key is empty or too long", EINVAL);
+    if (bytes > form::longest_record) return keep::fail("the record is above 64 MiB", EMSGSIZE);
+    return {};
 }
 
 } // namespace
@@ -117,9 +124,24 @@ struct Live::Impl {
         return {};
     }
 
+    // The newest of its key now stands at `offset`.
+    void remember(const form::Record& record, std::size_t offset) {
+        const std::uint64_t hash = hash64(record.key);
+        const auto slot = find(record.key, hash);
+        if (slot != KeyIndex::none) living -= form::known_record(at(index.offset(slot))).size;
+        if (record.kind == form::RecordKind::erased) {
+            if (slot != KeyIndex::none) index.erase(slot);
+            return;
+        }
+        if (slot != KeyIndex::none)
+            index.move(slot, offset);
+        else
+            index.insert(hash, offset);
+        living += record.size;
+    }
+
     keep::Result<> append(form::RecordKind kind, std::string_view key, std::string_view bytes, std::size_t& offset) {
-        if (key.empty() || key.size() > form::longest_key) return keep::fail("the key is empty or too long", EINVAL);
-        if (bytes.size() > form::longest_record) return keep::fail("the record is above 64 MiB", EMSGSIZE);
+        if (auto sound = check_sizes(key, bytes.size()); !sound) return sound;
         const std::size_t size = form::record_size(key.size(), bytes.size());
         if (auto room = make_room(size); !room) return room;
         offset = tail;
@@ -134,44 +156,103 @@ Live::Live(Live&&) noexcept = default;
 Live& Live::operator=(Live&&) noexcept = default;
 Live::~Live() = default;
 
-keep::Result<Live> Live::create(const Header& header) {
+keep::Result<Live> Live::create(const Header& header, keep::sys::Fd backing) {
     auto impl = std::make_unique<Impl>();
     impl->header = header;
-    auto fd = keep::sys::create_memfd("keepd-checkpoint");
-    if (!fd) return keep::fail_in("checkpoint", fd.error());
-    impl->fd = std::move(*fd);
+    impl->fd = std::move(backing);
+    if (!impl->fd) {
+        auto fd = keep::sys::create_memfd("keepd-checkpoint");
+        if (!fd) return keep::fail_in("checkpoint", fd.error());
+        impl->fd = std::move(*fd);
+    }
     if (auto done = impl->allocate(0, page_size); !done) return keep::fail_in("checkpoint", done.error());
     form::write_header(impl->at(0), header, form::Kind::live, {}, 0);
     return Live(std::move(impl));
 }
 
+keep::Result<Live> Live::attach(keep::sys::Fd backing) {
+    auto impl = std::make_unique<Impl>();
+    impl->fd = std::move(backing);
+    auto memory = keep::sys::Mapping::of(impl->fd.get(), keep::sys::Access::read_write);
+    if (!memory) return keep::fail_in("checkpoint", memory.error());
+    impl->memory = std::move(*memory);
+    const auto page = form::read_header(impl->memory.text());
+    if (!page) return keep::fail_in("checkpoint", page.error());
+    if (page->kind != form::Kind::live) return keep::fail("checkpoint: it is a sealed copy");
+    impl->header = page->header;
+    impl->compactions = page->active.compactions;
+    if (page->active.page > 0) impl->start = page->active.page * page_size;
+    if (impl->start > impl->memory.size()) return keep::fail("checkpoint: its records are beyond its end");
+    impl->tail = impl->start;
+    form::Record record;
+    while (form::read_record(impl->memory.text().substr(impl->tail), record) == form::Found::record) {
+        impl->remember(record, impl->tail);
+        impl->tail += record.size;
+    }
+    // What else lies there may be what a killed keepd had begun; free room must read as zero.
+    impl->clear(page_size, impl->start);
+    impl->clear(impl->tail, impl->memory.size());
+    impl->limit = std::min(whole_pages(impl->tail + end_word), impl->memory.size());
+    // A hole that clear() left is memory again before it is touched.
+    if (impl->limit < impl->tail + end_word) {
+        if (auto grown = impl->grow(0); !grown) return keep::fail_in("checkpoint", grown.error());
+    } else if (auto there = impl->allocate(impl->start, impl->limit); !there) {
+        return keep::fail_in("checkpoint", there.error());
+    }
+    return Live(std::move(impl));
+}
+
+keep::Result<> Live::apply(const std::vector<Change>& changes) {
+    const auto failed = [](const keep::Error& error) { return keep::fail_in("checkpoint: apply", error); };
+    std::size_t size = 0;
+    std::vector<const Change*> real;
+    for (const Change& change : changes) {
+        if (auto sound = check_sizes(change.key, change.bytes ? change.bytes->size() : 0); !sound)
+            return failed(sound.error());
+        const auto slot = impl_->find(change.key, hash64(change.key));
+        if (slot == KeyIndex::none ? !change.bytes
+                                   : change.bytes && form::known_record(impl_->at(impl_->index.offset(slot))).bytes ==
+                                                         *change.bytes)
+            continue;
+        real.push_back(&change);
+        size += form::record_size(change.key.size(), change.bytes ? change.bytes->size() : 0);
+    }
+    if (real.empty()) return {};
+    if (auto room = impl_->make_room(size); !room) return failed(room.error());
+    // From the last to the first: a reader stops where the first one is not yet.
+    std::size_t offset = impl_->tail + size;
+    for (const Change* change : real | std::views::reverse) {
+        const std::string_view bytes = change->bytes ? std::string_view(*change->bytes) : std::string_view();
+        offset -= form::record_size(change->key.size(), bytes.size());
+        form::write_record(impl_->at(offset), change->bytes ? form::RecordKind::put : form::RecordKind::erased,
+                           change->key, bytes);
+        impl_->step("applied");
+    }
+    while (offset < impl_->tail + size) {
+        const form::Record record = form::known_record(impl_->at(offset));
+        impl_->remember(record, offset);
+        offset += record.size;
+    }
+    impl_->tail = offset;
+    return {};
+}
+
 keep::Result<> Live::put(std::string_view key, std::string_view bytes) {
-    const std::uint64_t hash = hash64(key);
-    const auto slot = impl_->find(key, hash);
+    const auto slot = impl_->find(key, hash64(key));
     if (slot != KeyIndex::none && form::known_record(impl_->at(impl_->index.offset(slot))).bytes == bytes) return {};
     std::size_t offset = 0;
     if (auto done = impl_->append(form::RecordKind::put, key, bytes, offset); !done)
         return keep::fail_in("checkpoint: put '" + std::string(key) + "'", done.error());
-    if (slot != KeyIndex::none) {
-        // A compaction may have moved the former record meanwhile, but not its slot.
-        impl_->living -= form::known_record(impl_->at(impl_->index.offset(slot))).size;
-        impl_->index.move(slot, offset);
-    } else {
-        impl_->index.insert(hash, offset);
-    }
-    impl_->living += form::record_size(key.size(), bytes.size());
+    impl_->remember(form::known_record(impl_->at(offset)), offset);
     return {};
 }
 
 keep::Result<> Live::erase(std::string_view key) {
-    const std::uint64_t hash = hash64(key);
-    const auto slot = impl_->find(key, hash);
-    if (slot == KeyIndex::none) return {};
+    if (impl_->find(key, hash64(key)) == KeyIndex::none) return {};
     std::size_t offset = 0;
     if (auto done = impl_->append(form::RecordKind::erased, key, {}, offset); !done)
         return keep::fail_in("checkpoint: erase '" + std::string(key) + "'", done.error());
-    impl_->living -= form::known_record(impl_->at(impl_->index.offset(slot))).size;
-    impl_->index.erase(slot);
+    impl_->remember(form::known_record(impl_->at(offset)), offset);
     return {};
 }
 

@@ -11,8 +11,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/checkpoint/checkpoint.hpp"
 #include "lib/sys/fd.hpp"
@@ -29,7 +31,11 @@ struct Header {
 
 class Live {
   public:
-    static keep::Result<Live> create(const Header&);
+    // In `backing` (an empty file of one's own), or in a memfd.
+    static keep::Result<Live> create(const Header&, keep::sys::Fd backing = {});
+    // Goes on with what another image, or a keepd that was killed, had kept. What was torn at its end is cleared; the
+    // header stays its first writer's. Errors: as load(), and of memory.
+    static keep::Result<Live> attach(keep::sys::Fd backing);
     Live(Live&&) noexcept;
     Live& operator=(Live&&) noexcept;
     ~Live();
@@ -40,6 +46,12 @@ class Live {
     keep::Result<> put(std::string_view key, std::string_view bytes);
     // Forgets the key; one that is not there is no error. Errors: as put().
     keep::Result<> erase(std::string_view key);
+    // All of them or, should keepd die on the way, none: a reload is not half there. No key twice. Errors: as put().
+    struct Change {
+        std::string key;
+        std::optional<std::string> bytes; // nothing: erased
+    };
+    keep::Result<> apply(const std::vector<Change>& changes);
 
     int fd() const;
     // A sealed memfd with exactly the living records (plus `extra`), for a rehearsal or an exec. Close-on-exec. Where
