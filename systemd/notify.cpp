@@ -1,18 +1,12 @@
 #include "systemd/notify.hpp"
 
-#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
-#include <string_view>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/time.h>
-#include <sys/un.h>
 #include <systemd/sd-daemon.h>
 
-#include "lib/sys/fd.hpp"
+#include "systemd/notify_socket.hpp"
 
 namespace keepd::systemd {
 
@@ -25,26 +19,8 @@ std::string one_line(std::string text) {
     return text;
 }
 
-// Not sd_notify(): it waits without end for a manager that does not read (one that hangs, or is being replaced itself),
-// and keepd's main thread must not hang with it. What must arrive is waited for this long; the rest not at all.
-enum class Weight { must_arrive, may_be_lost };
-constexpr timeval patience{1, 0};
-
 void notify(const std::string& message, Weight weight) {
-    const char* path = std::getenv("NOTIFY_SOCKET");
-    sockaddr_un address{};
-    if (path == nullptr || (path[0] != '/' && path[0] != '@') || std::strlen(path) >= sizeof address.sun_path) return;
-    address.sun_family = AF_UNIX;
-    std::memcpy(address.sun_path, path, std::strlen(path));
-    if (path[0] == '@') address.sun_path[0] = '\0'; // an abstract socket
-    const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
-
-    const auto socket = keep::sys::Fd::adopt(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-    if (!socket) return;
-    (void)setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    const int flags = MSG_NOSIGNAL | (weight == Weight::may_be_lost ? MSG_DONTWAIT : 0);
-    (void)sendto(socket.get(), message.data(), message.size(), flags, reinterpret_cast<const sockaddr*>(&address),
-                 size);
+    (void)send_to_manager(message, weight); // nobody to tell, or nobody who listens
 }
 
 } // namespace

@@ -210,9 +210,9 @@ keep::Result<> Live::apply(const std::vector<Change>& changes) {
         if (auto sound = check_sizes(change.key, change.bytes ? change.bytes->size() : 0); !sound)
             return failed(sound.error());
         const auto slot = impl_->find(change.key, hash64(change.key));
-        if (slot == KeyIndex::none ? !change.bytes
-                                   : change.bytes && form::known_record(impl_->at(impl_->index.offset(slot))).bytes ==
-                                                         *change.bytes)
+        if (slot == KeyIndex::none
+                ? !change.bytes
+                : change.bytes && form::known_record(impl_->at(impl_->index.offset(slot))).bytes == *change.bytes)
             continue;
         real.push_back(&change);
         size += form::record_size(change.key.size(), change.bytes ? change.bytes->size() : 0);

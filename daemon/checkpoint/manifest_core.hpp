@@ -210,6 +210,7 @@ constexpr void fields(Daemon& self, V& visit) {
     visit("last_upgrade_began", self.last_upgrade_began);
     visit("last_reload", self.last_reload);
     visit("last_upgrade", self.last_upgrade);
+    visit("last_adoption", self.last_adoption);
 }
 
 } // namespace keepd::core

@@ -82,6 +82,9 @@ class Server {
     // Rebinds after a change of `control` in the config.
     virtual keep::Result<> rebind(const config::Control& settings) = 0;
 
+    virtual int listener() const = 0;            // borrowed
+    virtual const std::string& path() const = 0; // of the socket
+
     // Stops serving and gives everything away, descriptors included (as numbers; close-on-exec still set).
     virtual Parked park() = 0;
     // Tries to send what is still buffered, then removes the socket file: the orderly end.

@@ -31,6 +31,8 @@ class SocketServer final : public Server {
     void announce(const core::Notice&) override;
     void upgrade_ended(bool ok, int exit_code, const std::string& text) override;
     keep::Result<> rebind(const config::Control& settings) override;
+    int listener() const override { return listener_.get(); }
+    const std::string& path() const override { return path_; }
     Parked park() override;
     void say_goodbye() override;
 

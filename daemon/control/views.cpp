@@ -143,6 +143,7 @@ json daemon_view(const core::State& state, const core::Now& now, const Identity&
           {"down", counts.down}}},
         {"last_reload", outcome_view(daemon.last_reload)},
         {"last_upgrade", outcome_view(daemon.last_upgrade)},
+        {"last_adoption", outcome_view(daemon.last_adoption)},
     };
 }
 

@@ -62,7 +62,8 @@ struct Notice {
         signaled, // an operator sent a signal
         reload,
         upgrade,
-        shutdown
+        shutdown,
+        recovered // keepd was killed, and this one has taken its programs over
     };
     enum class Level : std::uint8_t { info, warning, error };
 
@@ -90,6 +91,7 @@ constexpr std::string_view kind_word(Notice::Kind kind) {
     case Notice::Kind::reload: return "reload";
     case Notice::Kind::upgrade: return "upgrade";
     case Notice::Kind::shutdown: return "shutdown";
+    case Notice::Kind::recovered: return "recovered";
     }
     return {};
 }

@@ -96,8 +96,15 @@ struct UpgradeFinished {
     bool rehearsal_only = false; // says nothing of upgrades that were meant
 };
 
+// This keepd goes on with the state of one that was killed. What was learned of the time in between has been reported
+// before, as other events.
+struct Recovered {
+    std::string text;
+    bool complete = true; // false: something could not be taken over, which `text` names
+};
+
 using Event = std::variant<StartAsked, StopAsked, RestartAsked, SignalAsked, Spawned, SpawnFailed, Exited, TreeEmpty,
                            Survived, TimePassed, PlanLoaded, PlanRefused, ReloadAsked, ShutdownAsked, UpgradeSignalled,
-                           UpgradeBegun, UpgradeFinished>;
+                           UpgradeBegun, UpgradeFinished, Recovered>;
 
 } // namespace keepd::core

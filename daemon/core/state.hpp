@@ -180,6 +180,7 @@ struct Daemon {
     std::optional<Time> last_upgrade_began; // for upgrade.min_interval
     std::optional<Outcome> last_reload;
     std::optional<Outcome> last_upgrade;
+    std::optional<Outcome> last_adoption; // of the programs of a keepd that was killed
     bool operator==(const Daemon&) const = default;
 };
 

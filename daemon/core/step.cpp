@@ -4,6 +4,7 @@
 
 #include "daemon/core/overloaded.hpp"
 #include "daemon/core/phases.hpp"
+#include "daemon/core/recovery.hpp"
 #include "daemon/core/reload.hpp"
 #include "daemon/core/shutdown.hpp"
 #include "daemon/core/turn.hpp"
@@ -51,6 +52,7 @@ void take(Turn& turn, const Event& event) {
                    [&](const UpgradeSignalled&) { signal_upgrade(turn); },
                    [&](const UpgradeBegun& e) { begin_upgrade(turn, e); },
                    [&](const UpgradeFinished& e) { finish_upgrade(turn, e); },
+                   [&](const Recovered& e) { recover(turn, e); },
                },
                event);
 }

@@ -67,22 +67,31 @@ void climb(Turn& turn, Program& program, const Stopping& here) {
                  (kill ? "SIGKILL" : keep::signal_name(sequence[here.rung].signal)) + " sent");
 }
 
+namespace {
+
+void order_signal(Turn& turn, const Program& program, RunId run, int number) {
+    turn.effects.actions.push_back(Signal{program.spec.name, run, number, program.spec.stop.kill_mode});
+}
+
+// What belongs to rung `rung`: beyond the sequence it is SIGKILL.
+void order_signal_of(Turn& turn, const Program& program, RunId run, std::size_t rung) {
+    const auto& sequence = program.spec.stop.sequence;
+    order_signal(turn, program, run, rung < sequence.size() ? sequence[rung].signal : SIGKILL);
+    if (rung == 0 && !sequence.empty())
+        order_signal(turn, program, run, SIGCONT); // a stopped process can't act on the first
+}
+
+} // namespace
+
+void signal_again(Turn& turn, const Program& program, const Stopping& here) {
+    order_signal_of(turn, program, here.run, here.rung - 1);
+}
+
 Stopping climbed(Turn& turn, const Program& program, Stopping here) {
-    const config::Stop& stop = program.spec.stop;
-    const auto signal = [&](int number) {
-        turn.effects.actions.push_back(Signal{program.spec.name, here.run, number, stop.kill_mode});
-    };
-    if (here.rung < stop.sequence.size()) {
-        const config::StopStep& step = stop.sequence[here.rung];
-        signal(step.signal);
-        if (here.rung == 0) signal(SIGCONT); // a stopped process can't act on the first
-        here.next_at = later(turn.now.time, step.wait);
-    } else {
-        signal(SIGKILL);
-        if (here.rung > stop.sequence.size())
-            turn.effects.actions.push_back(FindSurvivors{program.spec.name, here.run});
-        here.next_at = later(turn.now.time, kill_again_after);
-    }
+    const auto& sequence = program.spec.stop.sequence;
+    order_signal_of(turn, program, here.run, here.rung);
+    here.next_at = later(turn.now.time, here.rung < sequence.size() ? sequence[here.rung].wait : kill_again_after);
+    if (here.rung > sequence.size()) turn.effects.actions.push_back(FindSurvivors{program.spec.name, here.run});
     ++here.rung;
     return here;
 }

@@ -25,6 +25,9 @@ void stop_at_once(Turn& turn, Program& program, Why why);
 // Orders the first signal of stop.sequence, or waits for the answer to the spawn (pid 0).
 void begin_stop(Turn& turn, Program& program, RunId run, int pid, Time since, Why why);
 
+// The last signal of the ladder, once more.
+void signal_again(Turn& turn, const Program& program, const Stopping& here);
+
 // Orders the signal that is due now; returns where the ladder stands then, with the time of the next signal.
 Stopping climbed(Turn& turn, const Program& program, Stopping here);
 void climb(Turn& turn, Program& program, const Stopping& here);

@@ -116,6 +116,7 @@ std::string daemon_lines(const json& daemon, const Look& look) {
     if (flag_of(daemon, "upgrading")) text += painted("an upgrade is under way", Color::yellow, look) + "\n";
     text += failure_line(daemon, "last_reload", "reload", look);
     text += failure_line(daemon, "last_upgrade", "upgrade", look);
+    text += failure_line(daemon, "last_adoption", "adoption", look);
     return text;
 }
 

@@ -17,10 +17,18 @@ void Host::perform(const core::Action& action) {
 void Host::perform(const core::Spawn& action) {
     const auto program = state_.programs.find(action.name);
     if (program == state_.programs.end()) return;
-    auto run = start(program->second.spec, action.run, origins_, trees_, *pump_);
-    if (!run) return submit(core::SpawnFailed{action.name, action.run, run.error().message});
-    const int pid = runs_.add(std::move(*run)).process.pid();
-    submit(core::Spawned{action.name, action.run, pid});
+    const auto failed = [&](const keep::Error& error) {
+        submit(core::SpawnFailed{action.name, action.run, error.message});
+    };
+    // The pipes are in safe keeping before anyone writes into them, and the process before anyone is told of it.
+    if (const auto arranged = arrange_streams(*pump_, program->second.spec); !arranged) return failed(arranged.error());
+    park_opened_streams();
+    auto run = start(program->second.spec, action.run, origins_, state_.daemon.seed, trees_, *pump_);
+    if (!run) return failed(run.error());
+    const Run& added = runs_.add(std::move(*run));
+    estate_.note_identity(added);
+    estate_.park(item_of(added));
+    submit(core::Spawned{action.name, action.run, added.process.pid()});
 }
 
 void Host::perform(const core::Signal& action) {
@@ -38,6 +46,7 @@ void Host::perform(const core::FindSurvivors& action) {
 void Host::perform(const core::Retire& action) {
     Run* run = runs_.by_id(action.run);
     if (run == nullptr) return;
+    if (estate_.needs_identity(*run)) estate_.forget_identity(action.run);
     trees_.retire(*run);
     runs_.erase(action.run);
 }
@@ -47,6 +56,7 @@ void Host::perform(const core::ArrangeLogs& action) {
     if (program == state_.programs.end()) return drop_streams(*pump_, action.name);
     if (const auto arranged = arrange_streams(*pump_, program->second.spec); !arranged)
         log_.error(action.name + ": " + arranged.error().message);
+    park_opened_streams();
 }
 
 void Host::perform(const core::ApplySettings& action) {
@@ -55,9 +65,12 @@ void Host::perform(const core::ApplySettings& action) {
         return std::ranges::any_of(action.fields, [&](const std::string& field) { return field.starts_with(prefix); });
     };
     if (concerns("log.")) log_.configure(settings.log);
-    if (concerns("control.") && server_)
-        if (const auto bound = server_->rebind(settings.control); !bound)
+    if (concerns("control.") && server_) {
+        if (const auto bound = server_->rebind(settings.control))
+            park_listener();
+        else
             log_.error("control: the socket stays as it was: " + bound.error().message);
+    }
     if (concerns("subreaper"))
         if (const auto set = keep::sys::set_child_subreaper(settings.subreaper); !set) log_.error(set.error().message);
 }

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "daemon/core/describe.hpp"
+#include "daemon/host/adopter.hpp"
 #include "daemon/host/run_numbers.hpp"
 #include "daemon/host/upgrader.hpp"
 #include "daemon/host/usable.hpp"
@@ -39,7 +40,8 @@ keep::Result<> make_directory(const std::string& path, mode_t mode) {
 } // namespace
 
 Host::Host(Options options, Origins origins, Log& log)
-    : options_(std::move(options)), origins_(std::move(origins)), log_(log) {}
+    : options_(std::move(options)), origins_(std::move(origins)), log_(log), estate_(log, [this] { return living(); }) {
+}
 
 Host::~Host() = default;
 
@@ -64,10 +66,9 @@ keep::Result<> Host::first_start(config::Plan plan, const std::string& started_b
     if (!pump) return std::unexpected(pump.error());
     pump_ = std::move(*pump);
     watch_log_files();
-    auto live = checkpoint::Live::create(
-        {checkpoint::format_major, checkpoint::format_minor, identity().version, identity().build_id});
-    if (!live) return std::unexpected(live.error());
-    live_ = std::move(*live);
+    if (auto begun = estate_.begin(header(), plan.daemon.runtime_dir); !begun) return begun;
+    save_host();
+    park_listener();
 
     const auto numbers = reserve_run_numbers(plan.daemon.state_dir);
     if (!numbers.problem.empty()) log_.warning(numbers.problem);
@@ -88,12 +89,7 @@ keep::Result<> Host::resume(upgrade::Resumed resumed) {
     origins_.soft_nofile = handoff.soft_nofile;
     log_.configure(state_.daemon.settings.log);
     if (auto loop = set_up_loop(); !loop) return loop;
-    auto live = checkpoint::Live::create(
-        {checkpoint::format_major, checkpoint::format_minor, identity().version, identity().build_id});
-    if (!live) return std::unexpected(live.error());
-    live_ = std::move(*live);
-    for (const auto& [key, record] : checkpoint::encode(state_, unknown_))
-        if (auto put = live_->put(key, record); !put) return put;
+    if (auto resumed_estate = estate_.resume(handoff, header()); !resumed_estate) return resumed_estate;
 
     trees_ = Trees(handoff.tree_root);
     for (const auto& carried : handoff.runs) {
@@ -108,6 +104,8 @@ keep::Result<> Host::resume(upgrade::Resumed resumed) {
         run->scope = program->second.spec.stop.kill_mode;
         const auto* stopping = std::get_if<core::Stopping>(&program->second.phase);
         run->reaped = stopping != nullptr && stopping->ended.has_value();
+        if (carried.foster)
+            run->foster = std::make_unique<Foster>(carried.pidfd, keep::sys::Fd::adopt(carried.stat), carried.trusted);
         for (const auto& member : carried.members)
             run->members.push_back({keep::exec::Process::adopt(member.pid, member.pidfd), {}});
         runs_.add(std::move(run));
@@ -137,15 +135,57 @@ keep::Result<> Host::resume(upgrade::Resumed resumed) {
     const bool replaced = !options_.rolled_back;
     submit(core::UpgradeFinished{replaced, replaced, text});
     server_->upgrade_ended(replaced, replaced ? 0 : 1, text);
+    save_host();
+    await_all_leftovers();
+    sweep();
+    return {};
+}
+
+void Host::await_all_leftovers() {
     // What follows from leftovers that are gone adds runs and ends others: no walk over them meanwhile.
     std::vector<core::RunId> leaders_gone;
+    std::vector<core::RunId> fosters;
     runs_.each([&](const Run& run) {
-        if (run.reaped) leaders_gone.push_back(run.id);
+        if (run.reaped)
+            leaders_gone.push_back(run.id);
+        else if (run.foster)
+            fosters.push_back(run.id);
     });
     for (const core::RunId id : leaders_gone)
         if (Run* run = runs_.by_id(id)) await_leftovers(*run);
-    sweep();
+    for (const core::RunId id : fosters)
+        if (Run* run = runs_.by_id(id)) watch_foster(*run);
+}
+
+keep::Result<> Host::adopt(upgrade::Legacy legacy) {
+    state_ = std::move(legacy.state);
+    unknown_ = std::move(legacy.unknown);
+    started_by_ = legacy.host.started_by;
+    log_.configure(state_.daemon.settings.log);
+    if (auto loop = set_up_loop(); !loop) return loop;
+    Adopter adopter(*this, legacy);
+    // First: a second keepd on the same socket ends here, before it has touched anything.
+    if (auto control = adopter.take_control(); !control) return control;
+    std::string why_no_cgroup;
+    trees_ = Trees::adopt(legacy.host.tree_root, why_no_cgroup);
+    if (trees_.root().empty())
+        log_.info("no cgroup of keepd's own, process groups are watched instead: " + why_no_cgroup);
+    if (auto estate = estate_.take_over(legacy, state_.daemon.settings.runtime_dir); !estate) return estate;
+    save_host();
+    adopter.take_streams();
+    if (!pump_) return keep::fail("no log pump");
+    watch_log_files();
+    adopter.take_runs();
+    submit(core::Recovered{adopter.report(), adopter.complete()});
+    trees_.find_lingering(runs_);
+    estate_.mark_stale();
+    park_listener();
+    systemd::notify_ready(status_line());
     return {};
+}
+
+checkpoint::Header Host::header() const {
+    return {checkpoint::format_major, checkpoint::format_minor, identity().version, identity().build_id};
 }
 
 std::string Host::how_it_went(const upgrade::Handoff& handoff) const {
@@ -227,6 +267,8 @@ int Host::run() {
         if (upgrader_->ready()) upgrader_->carry_out();
     }
     server_->say_goodbye();
+    trees_.clear_away();
+    estate_.end();
     give_back_run_numbers(state_.daemon.settings.state_dir, state_.daemon.next_run);
     if (!pump_->drain(std::chrono::seconds(5))) log_.error("logs: not everything that programs wrote could be stored");
     log_.flush();
@@ -251,25 +293,26 @@ void Host::submit(const core::Event& event) {
     if (std::exchange(ready_due_, false)) systemd::notify_ready(status_line());
     if (was_serving && std::holds_alternative<core::ShuttingDown>(state_.daemon.stage)) {
         stopping_told_ = true;
+        estate_.begin_end(state_.daemon.settings.runtime_dir);
         systemd::notify_stopping("stopping " + std::to_string(runs_.size()) + " processes");
     }
 }
 
 void Host::save(const core::Effects& effects) {
-    const auto report = [this](const keep::Result<>& saved, const std::string& what) {
-        if (!saved) log_.error("checkpoint of " + what + " not written: " + saved.error().message);
-    };
+    // What one step touched is there together or not at all.
+    std::vector<checkpoint::Live::Change> changes;
     for (const auto& name : effects.touched) {
         const auto program = state_.programs.find(name);
-        if (program == state_.programs.end()) {
-            report(live_->erase(checkpoint::program_key(name)), name);
-            unknown_.forget(checkpoint::program_key(name));
-        } else {
-            report(live_->put(checkpoint::program_key(name), checkpoint::encode(program->second, unknown_)), name);
-        }
+        auto& change = changes.emplace_back(checkpoint::program_key(name), std::nullopt);
+        if (program == state_.programs.end())
+            unknown_.forget(change.key);
+        else
+            change.bytes = checkpoint::encode(program->second, unknown_);
     }
     if (effects.daemon_touched || !effects.touched.empty())
-        report(live_->put(checkpoint::daemon_key, checkpoint::encode(state_.daemon, unknown_)), "keepd");
+        changes.emplace_back(std::string(checkpoint::daemon_key), checkpoint::encode(state_.daemon, unknown_));
+    if (const auto saved = estate_.live().apply(changes); !saved)
+        log_.error("the state is not saved, a crash of keepd would lose it: " + saved.error().message);
 }
 
 void Host::watch_log_files() {
@@ -296,6 +339,8 @@ void Host::tell_log_problems() {
 void Host::settle() {
     // Given back only here: during the turn the plan that was read is still at hand.
     if (std::exchange(trim_due_, false)) malloc_trim(0);
+    if (pump_ && pump_->closings() != std::exchange(closings_, pump_->closings())) estate_.mark_stale();
+    estate_.tidy();
     prepared_.reset(); // a reload that had to wait reads what the file says then
     const auto deadline = core::next_deadline(state_);
     if (deadline != armed_) {
@@ -362,16 +407,24 @@ void Host::ended(Run& run, const keep::ExitStatus& status, const keep::ResourceU
     // With a cgroup the exit is saved first and reaped then, so that it can't be lost in between. Without, the zombie
     // leader would count as a member of its own group, so it has to be reaped to see whether the group is empty.
     const bool reap_first = run.cgroup.empty() || run.scope != config::KillMode::tree;
+    const bool ours = run.foster == nullptr;
     if (reap_first) {
-        (void)keep::sys::reap_zombie(pid);
+        if (ours) (void)keep::sys::reap_zombie(pid);
         runs_.mark_reaped(run);
     }
     submit(core::Exited{name, id, status, usage, trees_.empty_after_exit(run)});
-    if (!reap_first) (void)keep::sys::reap_zombie(pid);
+    if (!reap_first && ours) (void)keep::sys::reap_zombie(pid);
     if (Run* left = runs_.by_id(id)) {
         runs_.mark_reaped(*left);
         await_leftovers(*left);
     }
+}
+
+void Host::watch_foster(Run& run) {
+    const auto watched = run.foster->watch(*loop_, [this, id = run.id](const keep::ExitStatus& status) {
+        if (Run* over = runs_.by_id(id)) ended(*over, status, {});
+    });
+    if (!watched) log_.error(run.program + ": its end can't be watched: " + watched.error().message);
 }
 
 void Host::await_leftovers(Run& run) {

@@ -5,6 +5,7 @@
 // touched is saved in the live checkpoint -> the actions are performed, which may queue further events.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -16,6 +17,7 @@
 #include "daemon/control/port.hpp"
 #include "daemon/control/server.hpp"
 #include "daemon/core/step.hpp"
+#include "daemon/host/estate.hpp"
 #include "daemon/host/log.hpp"
 #include "daemon/host/options.hpp"
 #include "daemon/host/runs.hpp"
@@ -27,6 +29,7 @@
 
 namespace keepd::host {
 
+class Adopter;
 class Upgrader;
 
 class Host final : public control::Port {
@@ -35,11 +38,14 @@ class Host final : public control::Port {
     Host(Options options, Origins origins, Log& log);
     ~Host() override;
 
-    // Either of the two, once. first_start: makes directories, binds the socket, starts the programs.
+    // One of the three, once. first_start: makes directories, binds the socket, starts the programs.
     keep::Result<> first_start(config::Plan plan, const std::string& started_by);
     // resume: goes on where the image before stopped; the upgrade is committed when it returns. Until then nothing
     // irreversible is done.
     keep::Result<> resume(upgrade::Resumed resumed);
+
+    // adopt: goes on where a keepd that was killed stopped.
+    keep::Result<> adopt(upgrade::Legacy legacy);
 
     // Serves until an orderly end. Returns the exit code.
     int run();
@@ -59,6 +65,7 @@ class Host final : public control::Port {
     std::string checkpoint_json() const override;
 
   private:
+    friend class Adopter;
     friend class Upgrader;
 
     // host.cpp
@@ -71,11 +78,22 @@ class Host final : public control::Port {
     void sweep(); // every child that has ended
     void ended(Run& run, const keep::ExitStatus& status, const keep::ResourceUsage& usage);
     void await_leftovers(Run& run);
+    void await_all_leftovers(); // of runs whose main process was gone before this image began
+    void watch_foster(Run& run);
     void save(const core::Effects& effects);
+    void save_host();
+    checkpoint::Header header() const;
     using Reading = std::expected<config::Plan, std::vector<config::Fault>>;
     Reading load_plan() const;
     keep::Result<> make_directories(const config::Daemon& settings);
     std::string status_line() const;
+
+    // legacy.cpp: what a crash must not lose
+    static upgrade::Item item_of(const Run& run);
+    static upgrade::Item item_of(const logs::StreamEnds& ends);
+    std::vector<upgrade::Item> living() const;
+    void park_opened_streams();
+    void park_listener();
 
     // actions.cpp
     void perform(const core::Action& action);
@@ -97,7 +115,8 @@ class Host final : public control::Port {
 
     core::State state_;
     checkpoint::Unknown unknown_; // fields of a newer image, saved again with every record
-    std::optional<checkpoint::Live> live_;
+    Estate estate_;
+    std::uint64_t closings_ = 0; // of the pump's streams that the estate knows of
     Trees trees_;
     Runs runs_;
     std::unique_ptr<logs::Pump> pump_;

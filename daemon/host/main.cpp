@@ -8,6 +8,8 @@
 
 #include <keep/exec/spawn.hpp>
 
+#include "config/paths.hpp"
+#include "daemon/host/estate.hpp"
 #include "daemon/host/host.hpp"
 #include "daemon/host/upgrader.hpp"
 #include "daemon/upgrade/candidate.hpp"
@@ -17,6 +19,7 @@
 #include "daemon/version.hpp"
 #include "lib/sys/process.hpp"
 #include "lib/sys/signals.hpp"
+#include "systemd/descriptor_store.hpp"
 
 namespace {
 
@@ -68,7 +71,45 @@ int give_up(host::Log& log, const keep::Error& error) {
     return failed;
 }
 
+// What a keepd that was killed has left. It is gone on with before the config is even read: that may be wrong by now,
+// and the programs must not be without a keepd for it.
+std::optional<int> take_over(const host::Options& options, host::Log& log) {
+    std::string runtime_dir = options.runtime_dir;
+    if (runtime_dir.empty()) {
+        const auto facts = config::host_facts();
+        const auto plan = config::load(options.config.empty() ? config::default_path(facts) : options.config, facts);
+        runtime_dir = plan ? plan->daemon.runtime_dir : config::default_dirs(facts).runtime;
+    }
+    auto legacy = upgrade::find_legacy(systemd::take_stored(), runtime_dir + "/checkpoint");
+    if (!legacy) {
+        log.error("what the keepd before has left can't be taken over, everything starts anew: " +
+                  legacy.error().message);
+        return std::nullopt;
+    }
+    if (!*legacy) return std::nullopt;
+    auto origins = find_origins();
+    prepare_process((*legacy)->state.daemon.settings.subreaper);
+    (void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+    (void)keep::exec::reserve_descriptors();
+    host::Host host(options, std::move(origins), log);
+    log.info(std::string("keepd ") + version() + " (build " + own_build_id().substr(0, 12) +
+             ") goes on for one that was killed");
+    if (auto done = host.adopt(std::move(**legacy)); !done) return give_up(log, done.error());
+    return host.run();
+}
+
+// After keepd's end, by the service manager: an end that was begun but not carried out leaves nothing behind. After a
+// crash there is no such mark, and the programs wait for the next keepd.
+int sweep(const host::Options& options) {
+    const std::string runtime_dir =
+        options.runtime_dir.empty() ? config::default_dirs(config::host_facts()).runtime : options.runtime_dir;
+    if (access(host::ending_mark(runtime_dir).c_str(), F_OK) == 0) host::Trees::sweep();
+    return done;
+}
+
 int first_start(const host::Options& options, host::Log& log) {
+    if (!options.check)
+        if (const auto ended = take_over(options, log)) return *ended;
     const auto facts = config::host_facts();
     auto plan = config::load(options.config.empty() ? config::default_path(facts) : options.config, facts);
     if (!plan) return print_faults(plan.error());
@@ -122,6 +163,7 @@ int main(int argc, char** argv) {
         std::fputs(options.error().text.c_str(), options.error().code == 0 ? stdout : stderr);
         return options.error().code;
     }
+    if (options->sweep) return sweep(*options);
     if (options->rehearse_fd >= 0) return upgrade::rehearse(options->rehearse_fd);
     if (options->version) return std::printf("keepd %s (build %s)\n", version(), own_build_id().c_str()), done;
     fill_standard_descriptors();

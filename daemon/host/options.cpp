@@ -28,6 +28,8 @@ std::expected<Options, EndNow> parse_options(const std::vector<std::string>& arg
     if (argv.size() > 1) {
         options.resume_fd = internal_fd(argv[1], "--resume=");
         options.rehearse_fd = internal_fd(argv[1], "--rehearse=");
+        options.sweep = argv[1] == "--sweep";
+        if (options.sweep) options.argv.erase(options.argv.begin() + 1);
         if (options.resume_fd >= 0 || options.rehearse_fd >= 0) options.argv.erase(options.argv.begin() + 1);
         // Of the crash guard (daemon/upgrade/guard.hpp), which has read its own by now.
         if (options.resume_fd >= 0 && options.argv.size() > 1) {

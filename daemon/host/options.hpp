@@ -19,8 +19,9 @@ struct Options {
     std::string runtime_dir;                // "": as the config says
     int resume_fd = -1;                     // --resume=FD, first argument of an image that keepd executed itself into
     std::optional<std::string> rolled_back; // --rolled-back=REASON behind it: the image after us failed, we are back
-    int rehearse_fd = -1;                   // --rehearse=FD, first argument of a candidate in rehearsal
-    std::vector<std::string> argv;          // as given, without the internal first arguments: what the next image gets
+    bool sweep = false;            // --sweep, first argument, of ExecStopPost=: kill what a cut-short end has left
+    int rehearse_fd = -1;          // --rehearse=FD, first argument of a candidate in rehearsal
+    std::vector<std::string> argv; // as given, without the internal first arguments: what the next image gets
 };
 
 // What to print and the exit code to end with: --help, or a usage error (exit code 2).

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <cstdio>
 #include <map>
 
 #include "lib/sys/fd.hpp"
@@ -96,6 +97,13 @@ keep::Result<std::vector<std::string>> environment_of(const config::Program& pro
     for (const auto& [name, value] : variables)
         result.push_back(name + "=" + value);
     return result;
+}
+
+std::string run_mark(core::RunId run, std::uint64_t instance) {
+    char text[64];
+    std::snprintf(text, sizeof text, "KEEPD_RUN=%llu-%016llx", static_cast<unsigned long long>(run.value),
+                  static_cast<unsigned long long>(instance));
+    return text;
 }
 
 } // namespace keepd::host

@@ -5,7 +5,8 @@ namespace keepd::host {
 Run& Runs::add(std::unique_ptr<Run> run) {
     Run& added = *run;
     by_id_[added.id.value] = std::move(run);
-    if (!added.reaped) by_pid_[added.process.pid()] = &added;
+    // A foster's number may become a child's of ours at any time: it is found by its pidfd.
+    if (!added.reaped && !added.foster) by_pid_[added.process.pid()] = &added;
     return added;
 }
 
@@ -22,7 +23,8 @@ Run* Runs::by_pid(int pid) {
 void Runs::mark_reaped(Run& run) {
     if (run.reaped) return;
     run.reaped = true;
-    by_pid_.erase(run.process.pid());
+    if (const auto found = by_pid_.find(run.process.pid()); found != by_pid_.end() && found->second == &run)
+        by_pid_.erase(found);
 }
 
 void Runs::erase(core::RunId id) {

@@ -12,6 +12,7 @@
 
 #include "config/plan.hpp"
 #include "daemon/core/state.hpp"
+#include "daemon/host/foster.hpp"
 #include "lib/sys/fd.hpp"
 #include "systemd/loop.hpp"
 
@@ -26,9 +27,10 @@ struct Member {
 struct Run {
     std::string program;
     core::RunId id;
-    keep::exec::Process process; // the main one
-    bool reaped = false;         // the main one has been waited for: its number may be a stranger's
-    std::string cgroup;          // directory; empty: only its process group is watched
+    keep::exec::Process process;    // the main one
+    bool reaped = false;            // the main one has been waited for: its number may be a stranger's
+    std::unique_ptr<Foster> foster; // not our child: it was a keepd's that was killed
+    std::string cgroup;             // directory; empty: only its process group is watched
     config::KillMode scope = config::KillMode::tree;
 
     std::vector<Member> members; // without a cgroup: descendants seen when it was told to stop, and leftovers

@@ -103,14 +103,14 @@ void drop_streams(logs::Pump& pump, const std::string& program) {
 }
 
 keep::Result<std::unique_ptr<Run>> start(const config::Program& program, core::RunId id, const Origins& origins,
-                                         Trees& trees, logs::Pump& pump) {
-    if (auto arranged = arrange_streams(pump, program); !arranged) return std::unexpected(arranged.error());
+                                         std::uint64_t instance, Trees& trees, logs::Pump& pump) {
     auto environment = environment_of(program, origins.environment);
     if (!environment) return std::unexpected(environment.error());
 
     keep::exec::SpawnSpec spec;
     spec.path = program.executable;
     spec.argv = program.argv;
+    if (trees.root().empty()) environment->push_back(run_mark(id, instance));
     spec.env = std::move(*environment);
     spec.dir = program.working_dir;
     const int out = stream_fd(program.out, pump, stdout_id(program.name), STDOUT_FILENO);

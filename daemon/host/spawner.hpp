@@ -30,8 +30,9 @@ std::string stderr_id(const std::string& program);
 keep::Result<> arrange_streams(logs::Pump& pump, const config::Program& program);
 void drop_streams(logs::Pump& pump, const std::string& program);
 
-// Starts run `id` of `program`. The error is complete and names the failing step.
+// Starts run `id` of `program`, whose streams are arranged. `instance`: see run_mark(). The error is complete and names
+// the failing step.
 keep::Result<std::unique_ptr<Run>> start(const config::Program& program, core::RunId id, const Origins& origins,
-                                         Trees& trees, logs::Pump& pump);
+                                         std::uint64_t instance, Trees& trees, logs::Pump& pump);
 
 } // namespace keepd::host

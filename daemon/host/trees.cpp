@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <set>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 
 #include "lib/sys/cgroup.hpp"
 #include "lib/sys/pidfd.hpp"
@@ -60,16 +61,68 @@ Trees Trees::detect(std::string& why_not) {
         why_not = ours.error().message;
         return Trees();
     }
-    // Runs of an earlier keepd that nobody claims any more.
-    if (const auto left = cgroup::children(*own))
-        for (const auto& name : *left) {
-            if (!name.starts_with(name_prefix)) continue;
-            const std::string directory = *own + "/" + name;
-            (void)cgroup::kill(directory);
-            (void)cgroup::await_empty(directory, std::chrono::seconds(2));
-            (void)cgroup::remove(directory);
+    Trees trees(*own);
+    trees.clear_away(); // runs of an earlier keepd that nobody claims any more
+    return trees;
+}
+
+void Trees::sweep() {
+    constexpr std::string_view control = "/.control"; // where systemd puts the helpers of a delegated unit
+    auto own = cgroup::find_own();
+    if (!own) return;
+    if (own->ends_with(control)) own->resize(own->size() - control.size());
+    Trees(*own).clear_away();
+}
+
+void Trees::clear_away() const {
+    if (root_.empty()) return;
+    const auto left = cgroup::children(root_);
+    if (!left) return;
+    for (const auto& name : *left) {
+        if (!name.starts_with(name_prefix)) continue;
+        const std::string directory = root_ + "/" + name;
+        (void)cgroup::kill(directory);
+        (void)cgroup::await_empty(directory, std::chrono::seconds(2));
+        (void)cgroup::remove(directory);
+    }
+}
+
+Trees Trees::adopt(const std::string& former, std::string& why_not) {
+    if (former.empty()) {
+        why_not = "the keepd before had none";
+        return Trees();
+    }
+    const auto own = cgroup::find_own();
+    if (own && *own == former) return Trees(former);
+    why_not = own ? "it is another one than before" : own.error().message;
+    return Trees();
+}
+
+std::string Trees::cgroup_of(core::RunId run) const {
+    if (root_.empty()) return {};
+    std::string path = root_ + "/" + name_of(run);
+    return cgroup::populated(path) ? path : std::string();
+}
+
+std::optional<keep::exec::Process> Trees::find_leader(core::RunId run, const keep::sys::FdIdentity& not_yet) const {
+    const std::string path = cgroup_of(run);
+    if (path.empty()) return std::nullopt;
+    if (const auto listed = cgroup::all_procs(path))
+        for (const pid_t pid : *listed) {
+            auto fd = keep::sys::pidfd_open(pid);
+            const auto stat = keep::sys::process_stat(pid);
+            const auto still = cgroup::all_procs(path);
+            if (!fd || !stat || !still || std::ranges::find(*still, pid) == still->end()) continue;
+            struct stat image{};
+            if (stat->session != pid || ::stat(("/proc/" + std::to_string(pid) + "/exe").c_str(), &image) != 0)
+                continue;
+            if (image.st_dev == not_yet.device && image.st_ino == not_yet.inode) continue;
+            return keep::exec::Process(pid, std::move(*fd));
         }
-    return Trees(*own);
+    (void)cgroup::kill(path);
+    (void)cgroup::await_empty(path, std::chrono::seconds(2));
+    (void)cgroup::remove(path);
+    return std::nullopt;
 }
 
 void Trees::find_lingering(const Runs& runs) {
@@ -107,7 +160,12 @@ void Trees::signal(Run& run, int signal, config::KillMode scope) {
     }
     // The leader's number is the group's for certain only while the leader is not reaped.
     if (scope == config::KillMode::tree && !run.reaped) take_members(run);
-    if (!run.reaped) (void)::kill(-run.process.pid(), signal);
+    if (run.foster && !run.reaped) {
+        // Its new parent may reap it at any time, so its number alone proves nothing.
+        if (run.process.signal(0)) (void)run.process.signal_group(signal);
+    } else if (!run.reaped) {
+        (void)::kill(-run.process.pid(), signal);
+    }
     for (const auto& member : run.members)
         (void)member.process.signal(signal);
 }

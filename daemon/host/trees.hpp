@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,11 +19,18 @@ class Trees {
     // Looks for a cgroup of keepd's own, at its first start; kills what an earlier keepd left in it.
     // `why_not` says why there is none to use.
     static Trees detect(std::string& why_not);
+    // The same after a crash: what is in `former` (a cgroup directory) is claimed still. Without it nothing is found.
+    static Trees adopt(const std::string& former, std::string& why_not);
     // With the cgroup that an earlier image found ("": none).
     explicit Trees(std::string root = {}) : root_(std::move(root)) {}
 
     const std::string& root() const { return root_; }
     std::string description() const { return root_.empty() ? "process group" : "cgroup"; }
+
+    // After a crash: the process that leads run `run`, which lives in its cgroup; what else came of a spawn that was
+    // cut short (`not_yet`: the image that a child still is before it becomes its program) is killed.
+    std::optional<keep::exec::Process> find_leader(core::RunId run, const keep::sys::FdIdentity& not_yet) const;
+    std::string cgroup_of(core::RunId run) const; // "": none, or it is not there
 
     // In a new image: the cgroups of runs that are over, whose last process had not gone yet.
     void find_lingering(const Runs& runs);
@@ -47,6 +55,12 @@ class Trees {
 
     // For people: "pid 812 (dd)".
     std::vector<std::string> survivors(const Run& run) const;
+
+    // For a process beside keepd, in its unit: clear_away() there.
+    static void sweep();
+
+    // keepd ends: nothing that its programs have started stays.
+    void clear_away() const;
 
     // The run is over: its cgroup goes.
     void retire(Run& run);

@@ -85,7 +85,7 @@ keep::Result<keep::sys::Fd> Upgrader::state_for_rehearsal() {
     // Streams and clients are still at work: the draft shows the candidate the form, the real ones follow at the exec.
     const upgrade::Handoff draft = begin_handoff();
     digest_ = upgrade::digest(host_.state(), host_.unknown_, draft);
-    return host_.live_->sealed_copy(upgrade::encode(draft));
+    return host_.estate_.live().sealed_copy(upgrade::encode(draft));
 }
 
 bool Upgrader::child_ended(int pid, const keep::ExitStatus& status) {
@@ -176,7 +176,16 @@ upgrade::Handoff Upgrader::begin_handoff() {
     handoff.parked_at = host_.now().time;
     host_.runs_.each([&](const Run& run) {
         auto& carried = handoff.runs.emplace_back();
-        carried = {run.program, run.id, run.process.pid(), run.process.pidfd(), run.cgroup, {}};
+        carried.program = run.program;
+        carried.run = run.id;
+        carried.pid = run.process.pid();
+        carried.pidfd = run.process.pidfd();
+        carried.cgroup = run.cgroup;
+        if (run.foster) {
+            carried.foster = true;
+            carried.stat = run.foster->stat();
+            carried.trusted = run.foster->trusted();
+        }
         for (const Member& member : run.members)
             carried.members.push_back({member.process.pid(), member.process.pidfd()});
     });
@@ -189,6 +198,7 @@ keep::Error Upgrader::replace_image() {
     if (!streams) return streams.error();
     handoff.streams = std::move(*streams);
     handoff.control = host_.server_->park();
+    host_.estate_.travel(handoff);
     host_.server_.reset();
     host_.pump_source_.reset();
     host_.pump_.reset();
@@ -212,7 +222,7 @@ keep::Error Upgrader::replace_image() {
     auto descriptors = upgrade::identify_descriptors(handoff);
     if (!descriptors) return put_back(descriptors.error());
     handoff.descriptors = std::move(*descriptors);
-    auto state = host_.live_->sealed_copy(upgrade::encode(handoff));
+    auto state = host_.estate_.live().sealed_copy(upgrade::encode(handoff));
     if (!state) return put_back(state.error());
 
     keep::exec::Replacement with;

@@ -10,6 +10,7 @@
 #include <system_error>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 
 #include "daemon/logs/engine.hpp"
 
@@ -28,9 +29,15 @@ struct Handle {
     std::uint64_t serial = 0;
     std::string id;
     Target target;
+    int read_end = -1;
     int write_end = -1;
     std::shared_ptr<Counters> counters;
+    keep::sys::Fd held; // of one that is being drained: the read end, which the engine closes when it likes
 };
+
+StreamEnds ends_of(const Handle& handle) {
+    return {handle.id, handle.target, handle.held ? handle.held.get() : handle.read_end, handle.write_end};
+}
 
 StreamStatus status_of(const Handle& handle, const BusyMark::Where& where) {
     StreamStatus status;
@@ -68,6 +75,8 @@ struct Pump::Impl {
     std::uint64_t last_serial = 0;
     std::map<std::string, Handle> open;
     mutable std::vector<Handle> draining; // closed, perhaps not ended yet
+    std::vector<std::string> opened;      // since take_opened()
+    std::uint64_t closings = 0;
 
     const Handle* find(std::uint64_t serial) const {
         for (const auto& [id, handle] : open)
@@ -81,14 +90,22 @@ struct Pump::Impl {
         std::erase_if(draining, [](const Handle& handle) { return handle.counters->ended.load(); });
     }
 
+    // Before the engine hears of it. Without a copy of the read end (no descriptor left) it is drained all the same.
+    void drain(Handle handle) {
+        if (auto copy = keep::sys::duplicate(handle.read_end)) handle.held = std::move(*copy);
+        handle.write_end = -1;
+        draining.push_back(std::move(handle));
+        ++closings;
+    }
+
     std::uint64_t adopt(const StreamState& state) {
         auto stream = std::make_unique<Stream>(++last_serial, state);
-        Handle handle{last_serial, state.id, state.target, state.pipe_write, stream->counters()};
+        Handle handle{last_serial, state.id, state.target, state.pipe_read, state.pipe_write, stream->counters(), {}};
         engine->add(std::move(stream));
         if (state.pipe_write >= 0)
             open[state.id] = std::move(handle);
         else
-            draining.push_back(std::move(handle));
+            drain(std::move(handle));
         return last_serial;
     }
 };
@@ -146,7 +163,8 @@ Result<int> Pump::open(const std::string& id, const Target& target) {
     if (auto set = keep::sys::set_nonblocking(pipe->read.get(), true); !set)
         return keep::fail_in("log stream " + id, set.error());
     auto stream = std::make_unique<Stream>(++impl_->last_serial, id, target, std::move(*pipe));
-    Handle handle{stream->serial(), id, target, stream->write_fd(), stream->counters()};
+    Handle handle{stream->serial(), id, target, stream->pipe_fd(), stream->write_fd(), stream->counters(), {}};
+    impl_->opened.push_back(id);
     impl_->engine->order([&](Engine::Orders& orders) { orders.opened.push_back(std::move(stream)); });
     return impl_->open.emplace(id, std::move(handle)).first->second.write_end;
 }
@@ -156,13 +174,35 @@ int Pump::write_end(const std::string& id) const {
     return found == impl_->open.end() ? -1 : found->second.write_end;
 }
 
+std::vector<StreamEnds> Pump::take_opened() {
+    std::vector<StreamEnds> all;
+    for (const auto& id : std::exchange(impl_->opened, {}))
+        if (const auto found = impl_->open.find(id); found != impl_->open.end()) all.push_back(ends_of(found->second));
+    return all;
+}
+
+std::vector<StreamEnds> Pump::ends() const {
+    impl_->forget_ended();
+    std::vector<StreamEnds> all;
+    for (const auto& [id, handle] : impl_->open)
+        all.push_back(ends_of(handle));
+    for (const Handle& handle : impl_->draining)
+        if (handle.held) all.push_back(ends_of(handle));
+    return all;
+}
+
+std::uint64_t Pump::closings() const {
+    return impl_->closings;
+}
+
 void Pump::close(const std::string& id) {
     const auto found = impl_->open.find(id);
     if (found == impl_->open.end()) return;
     impl_->forget_ended();
-    impl_->engine->order([&](Engine::Orders& orders) { orders.closed.insert(found->second.serial); });
-    impl_->draining.push_back(std::move(found->second));
+    const std::uint64_t serial = found->second.serial;
+    impl_->drain(std::move(found->second));
     impl_->open.erase(found);
+    impl_->engine->order([&](Engine::Orders& orders) { orders.closed.insert(serial); });
 }
 
 void Pump::reopen() {

@@ -53,6 +53,14 @@ struct StreamState {
     bool operator==(const StreamState&) const = default;
 };
 
+// What holds a stream's bytes: its pipe. Borrowed numbers.
+struct StreamEnds {
+    std::string id;
+    Target target;
+    int read = -1;
+    int write = -1; // -1: it is being drained
+};
+
 class Pump {
   public:
     // Starts the thread (all signals blocked in it). `io` is for tests: the calls that may block or fail; it must
@@ -77,6 +85,13 @@ class Pump {
     // file is no error here: it is retried and shows in status.
     keep::Result<int> open(const std::string& id, const Target& target);
     int write_end(const std::string& id) const; // -1: no such stream
+    // Streams that were opened since the last call, with pipes of their own.
+    std::vector<StreamEnds> take_opened();
+    // All of them, those included that are still being drained. Good until the next call of open(), close() or
+    // status().
+    std::vector<StreamEnds> ends() const;
+    // How many have been closed so far.
+    std::uint64_t closings() const;
     // Drops the stream as soon as its pipe is empty (the pump closes keepd's write end at its next turn; a program that
     // still holds the pipe is read until it lets go). The id is free again at once.
     void close(const std::string& id);

@@ -18,6 +18,7 @@ std::vector<int> numbers(const Handoff& handoff) {
     };
     for (const auto& run : handoff.runs) {
         add(run.pidfd);
+        add(run.stat);
         for (const auto& member : run.members)
             add(member.pidfd);
     }
@@ -27,6 +28,9 @@ std::vector<int> numbers(const Handoff& handoff) {
         add(stream.file);
     }
     add(handoff.control.listener);
+    add(handoff.live);
+    for (const int end : handoff.vaults)
+        add(end);
     for (const auto& client : handoff.control.clients)
         add(client.fd);
     return all;

@@ -29,6 +29,9 @@ struct CarriedRun {
     int pidfd = -1;
     std::string cgroup; // directory; empty: only its process group is watched
     std::vector<CarriedMember> members;
+    bool foster = false;  // not our child: it was a keepd's that was killed
+    int stat = -1;        // of a foster: its /proc/PID/stat
+    bool trusted = false; // of a foster: that stat shows us how it ends
     bool operator==(const CarriedRun&) const = default;
 };
 
@@ -54,6 +57,10 @@ struct Handoff {
     std::vector<CarriedRun> runs;
     std::vector<logs::StreamState> streams;
     control::Parked control;
+    int live = -1;                      // the live checkpoint
+    std::string live_file;              // where it lies, if it does
+    std::vector<int> vaults;            // the four ends; empty: there are none
+    int vault = 0;                      // the one that counts
     std::vector<CarriedFd> descriptors; // every carried descriptor but the state's own
     bool operator==(const Handoff&) const = default;
 };

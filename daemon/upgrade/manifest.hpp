@@ -19,6 +19,9 @@ constexpr void fields(CarriedRun& self, V& visit) {
     visit("pidfd", self.pidfd);
     visit("cgroup", self.cgroup);
     visit("members", self.members);
+    visit("foster", self.foster);
+    visit("stat", self.stat);
+    visit("trusted", self.trusted);
 }
 
 template <class V>
@@ -43,6 +46,10 @@ constexpr void fields(Handoff& self, V& visit) {
     visit("runs", self.runs);
     visit("streams", self.streams);
     visit("control", self.control);
+    visit("live", self.live);
+    visit("live_file", self.live_file);
+    visit("vaults", self.vaults);
+    visit("vault", self.vault);
     visit("descriptors", self.descriptors);
 }
 

@@ -1,7 +1,10 @@
 #include "lib/sys/pidfd.hpp"
 
+#include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -56,6 +59,18 @@ Result<std::optional<ChildExit>> wait_for(int id_type, int id, int flags) {
                      used};
 }
 
+// linux/pidfd.h as of 6.15; the headers of older systems lack it.
+struct PidfdInfo {
+    std::uint64_t mask = 0;
+    std::uint64_t cgroup = 0;
+    std::uint32_t pid = 0, tgid = 0, ppid = 0;
+    std::array<std::uint32_t, 8> ids{};
+    std::int32_t exit_code = 0; // as wait(2) encodes it
+};
+static_assert(sizeof(PidfdInfo) == 64);
+constexpr unsigned long get_info = _IOWR(0xFF, 11, PidfdInfo);
+constexpr std::uint64_t info_exit = 8;
+
 } // namespace
 
 Result<Fd> pidfd_open(pid_t pid) {
@@ -100,6 +115,20 @@ Result<std::optional<ChildExit>> reap_any() {
 
 Result<std::optional<ChildExit>> reap_zombie(pid_t pid) {
     return wait_for(P_PID, pid, WNOHANG);
+}
+
+Result<std::optional<ExitStatus>> exit_info(int pidfd) {
+    PidfdInfo info;
+    info.mask = info_exit;
+    if (::ioctl(pidfd, get_info, &info) != 0) return fail_errno("PIDFD_GET_INFO", "", errno);
+    if ((info.mask & info_exit) == 0) return std::optional<ExitStatus>{};
+    return status_of_wait(info.exit_code);
+}
+
+ExitStatus status_of_wait(int wait_status) {
+    if (WIFEXITED(wait_status)) return ExitStatus::exited(WEXITSTATUS(wait_status));
+    if (WIFSIGNALED(wait_status)) return ExitStatus::signaled(WTERMSIG(wait_status), WCOREDUMP(wait_status));
+    return {};
 }
 
 } // namespace keep::sys

@@ -32,6 +32,13 @@ Result<std::optional<ChildExit>> reap(int pidfd);
 Result<ChildExit> reap_blocking(int pidfd);     // waits for the end
 Result<ChildExit> reap_pid_blocking(pid_t pid); // the same for a child that cannot have been reaped
 
+// What a status means that is encoded as wait(2) does it.
+ExitStatus status_of_wait(int wait_status);
+
+// How a process that is no child of ours ended: PIDFD_GET_INFO with PIDFD_INFO_EXIT, Linux 6.15, valid once it has been
+// reaped; nothing before. ENOTTY, EINVAL: this kernel does not tell.
+Result<std::optional<ExitStatus>> exit_info(int pidfd);
+
 // Some child that has ended, whichever; nothing if there is none, also where there are no children at all.
 Result<std::optional<ChildExit>> peek_any_exit();
 Result<std::optional<ChildExit>> reap_any();

@@ -6,7 +6,9 @@
 #include <charconv>
 #include <cstdint>
 #include <dirent.h>
+#include <fcntl.h>
 #include <memory>
+#include <unistd.h>
 
 #include "lib/sys/fd.hpp"
 
@@ -123,6 +125,35 @@ Result<std::vector<pid_t>> descendants_of(pid_t pid) {
 
 Result<std::vector<pid_t>> all_processes() {
     return numbers_in("/proc");
+}
+
+Result<Fd> open_process_stat(pid_t pid) {
+    return sys::open(directory_of(pid) + "/stat", O_RDONLY);
+}
+
+std::optional<ProcessEnd> parse_process_end(std::string_view stat) {
+    const std::size_t close = stat.rfind(") ");
+    if (close == std::string_view::npos) return std::nullopt;
+    std::array<std::string_view, 50> fields; // the 3rd to the 52nd
+    std::string_view rest = stat.substr(close + 2);
+    for (std::string_view& field : fields) {
+        const std::size_t end = rest.find_first_of(" \n");
+        field = rest.substr(0, end);
+        rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+    }
+    const auto start_code = number_of<std::uint64_t>(fields[23]); // 1 where we may not know
+    const auto exit_code = number_of<int>(fields[49]);
+    if (fields[0].size() != 1 || !start_code || !exit_code) return std::nullopt;
+    return ProcessEnd{fields[0][0], *start_code > 1, *exit_code};
+}
+
+Result<ProcessEnd> process_end(int stat_fd) {
+    std::array<char, 2048> text{};
+    const ssize_t size = ::pread(stat_fd, text.data(), text.size(), 0);
+    if (size < 0) return fail_errno("read stat of a process", "", errno);
+    const auto end = parse_process_end({text.data(), static_cast<std::size_t>(size)});
+    if (!end) return fail("stat of a process: not in its form", EPROTO);
+    return *end;
 }
 
 } // namespace keep::sys

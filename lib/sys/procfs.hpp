@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lib/base/error.hpp"
+#include "lib/sys/fd.hpp"
 
 namespace keep::sys {
 
@@ -23,6 +24,20 @@ struct ProcessStat {
     std::uint64_t start_ticks = 0; // since boot, in sysconf(_SC_CLK_TCK): with the pid, who this process is
     bool operator==(const ProcessStat&) const = default;
 };
+
+// /proc/PID/stat, held open: it goes on telling of that process, a zombie included, and of no other one that gets the
+// number. ENOENT, ESRCH: there is none.
+Result<Fd> open_process_stat(pid_t pid);
+
+// What it tells of an end.
+struct ProcessEnd {
+    char state = '?';
+    bool full = false;   // the kernel let us see what only a tracer may (else exit_code shows as 0)
+    int wait_status = 0; // field 52, exit_code; of a zombie
+};
+std::optional<ProcessEnd> parse_process_end(std::string_view stat);
+// ESRCH: it has been reaped.
+Result<ProcessEnd> process_end(int stat_fd);
 
 // Nothing on text of another form. The name may contain spaces, parentheses and newlines.
 std::optional<ProcessStat> parse_process_stat(std::string_view text);

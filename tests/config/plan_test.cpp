@@ -81,7 +81,7 @@ TEST_CASE("every field of keepd's own is read") {
     daemon.control = {"/srv/ctl", 0600, 4};
     daemon.shutdown_timeout = 2min;
     daemon.subreaper = false;
-    daemon.upgrade = {"/opt/keepd", 2500ms, 0s};
+    daemon.upgrade = {"/opt/keepd", 2500ms, 4s, 0s};
     CHECK(plan.daemon == daemon);
 }
 

@@ -36,7 +36,7 @@ namespace {
     [[maybe_unused]] const auto& [k1, log, k3, k4, k5, control, k7, k8, upgrade] = daemon;
     [[maybe_unused]] const auto& [l1, l2] = log;
     [[maybe_unused]] const auto& [m1, m2, m3] = control;
-    [[maybe_unused]] const auto& [n1, n2, n3] = upgrade;
+    [[maybe_unused]] const auto& [n1, n2, n3, n4] = upgrade;
 }
 
 template <typename Config>

@@ -220,6 +220,7 @@ Event parse_event(const std::string& line) {
     if (verb == "upgrade-begun") return UpgradeBegun{words.at(1)};
     if (verb == "upgrade-done") return UpgradeFinished{true, true, rest(words, 1)};
     if (verb == "upgrade-refused") return UpgradeFinished{false, false, rest(words, 1)};
+    if (verb == "recovered") return Recovered{rest(words, 1), true};
     if (verb == "start") return StartAsked{words.at(1), 0};
     if (verb == "stop") return StopAsked{words.at(1), 0};
     if (verb == "restart") return RestartAsked{words.at(1), 0};

@@ -1,0 +1,179 @@
+#include "daemon/host/estate.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <fcntl.h>
+#include <span>
+#include <unistd.h>
+
+#include "lib/sys/procfs.hpp"
+#include "systemd/descriptor_store.hpp"
+
+namespace keepd::host {
+
+namespace {
+
+// So many single messages are worth a look at how many of them still count.
+constexpr std::size_t worth_a_compaction = 2048;
+
+std::string file_in(const std::string& runtime_dir) {
+    return runtime_dir + "/checkpoint";
+}
+
+// A new one, that replaces an older one's name.
+keep::Result<keep::sys::Fd> new_file(const std::string& path) {
+    const std::string fresh = path + ".new";
+    (void)::unlink(fresh.c_str());
+    auto fd = keep::sys::open(fresh, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    if (!fd) return fd;
+    if (std::rename(fresh.c_str(), path.c_str()) != 0) return keep::fail_errno("rename", fresh, errno);
+    return fd;
+}
+
+} // namespace
+
+std::string ending_mark(const std::string& runtime_dir) {
+    return runtime_dir + "/ending";
+}
+
+keep::Result<> Estate::begin(const checkpoint::Header& header, const std::string& runtime_dir) {
+    (void)::unlink(ending_mark(runtime_dir).c_str());
+    store_is_sure_ = systemd::store() == systemd::Store::yes;
+    keep::sys::Fd backing;
+    if (store_is_sure_) {
+        (void)::unlink(file_in(runtime_dir).c_str());
+    } else if (auto file = new_file(file_in(runtime_dir)); file) {
+        backing = std::move(*file);
+        file_ = file_in(runtime_dir);
+    } else {
+        log_.warning("a crash of keepd could not be survived: " + file.error().message);
+    }
+    auto live = checkpoint::Live::create(header, std::move(backing));
+    if (!live) return std::unexpected(live.error());
+    live_ = std::move(*live);
+    if (systemd::store() == systemd::Store::no) return {};
+    systemd::forget_stored(upgrade::stored_checkpoint);
+    for (const char* name : upgrade::stored_vaults)
+        systemd::forget_stored(name);
+    open_store();
+    return {};
+}
+
+void Estate::open_store() {
+    const auto store = [&](const char* name, int fd) {
+        report(systemd::store_descriptors(name, std::span(&fd, 1)), "store a descriptor");
+    };
+    auto vaults = upgrade::Vaults::create();
+    if (!vaults) return report(std::unexpected(vaults.error()), "vaults");
+    vaults_ = std::move(*vaults);
+    report(live_->put(upgrade::vault_key, "0"), "checkpoint");
+    // The checkpoint last: whoever finds it finds the vaults.
+    const auto ends = vaults_->descriptors();
+    for (std::size_t i = 0; i < ends.size(); ++i)
+        store(upgrade::stored_vaults[i], ends[i]);
+    store(upgrade::stored_checkpoint, live_->fd());
+}
+
+keep::Result<> Estate::resume(const upgrade::Handoff& handoff, const checkpoint::Header& header) {
+    store_is_sure_ = systemd::store() == systemd::Store::yes;
+    if (!store_is_sure_) file_ = handoff.live_file;
+    if (handoff.vaults.size() == 4) {
+        std::array<keep::sys::Fd, 4> ends;
+        for (std::size_t i = 0; i < ends.size(); ++i)
+            ends[i] = keep::sys::Fd::adopt(handoff.vaults[i]);
+        vaults_ = upgrade::Vaults::adopt(std::move(ends), handoff.vault);
+    }
+    auto live = handoff.live >= 0 ? checkpoint::Live::attach(keep::sys::Fd::adopt(handoff.live))
+                                  : checkpoint::Live::create(header);
+    if (!live) return std::unexpected(live.error());
+    live_ = std::move(*live);
+    return {};
+}
+
+keep::Result<> Estate::take_over(upgrade::Legacy& legacy, const std::string& runtime_dir) {
+    store_is_sure_ = systemd::store() == systemd::Store::yes;
+    (void)::unlink(ending_mark(runtime_dir).c_str());
+    if (!legacy.by_store) file_ = file_in(runtime_dir);
+    auto live = checkpoint::Live::attach(std::move(legacy.live));
+    if (!live) return std::unexpected(live.error());
+    live_ = std::move(*live);
+    vaults_ = std::move(legacy.vaults);
+    stale_ = vaults_.has_value(); // what ended in between is in there still
+    if (!vaults_ && systemd::store() != systemd::Store::no) open_store();
+    return {};
+}
+
+void Estate::save_host(const upgrade::HostRecord& record) {
+    report(live_->put(upgrade::host_key, upgrade::encode(record)), "checkpoint");
+}
+
+void Estate::travel(upgrade::Handoff& handoff) const {
+    handoff.live = live_->fd();
+    handoff.live_file = file_;
+    if (!vaults_) return;
+    const auto ends = vaults_->descriptors();
+    handoff.vaults.assign(ends.begin(), ends.end());
+    handoff.vault = vaults_->active();
+}
+
+void Estate::note_identity(const Run& run) {
+    if (!needs_identity(run)) return;
+    const auto stat = keep::sys::process_stat(run.process.pid());
+    if (!stat) return; // gone already: the exit is next
+    report(live_->put(upgrade::run_key(run.id), upgrade::encode(upgrade::RunIdentity{stat->pid, stat->start_ticks})),
+           "checkpoint");
+}
+
+void Estate::forget_identity(core::RunId run) {
+    report(live_->erase(upgrade::run_key(run)), "checkpoint");
+}
+
+void Estate::park(const upgrade::Item& item) {
+    if (!vaults_) return;
+    auto parked = vaults_->park(item);
+    if (!parked && (parked.error().code == EAGAIN || parked.error().code == ENOBUFS)) {
+        stale_ = true;
+        tidy(); // with `item`, which is among the living by now or comes behind them
+        parked = vaults_->park(item);
+    }
+    ++parked_;
+    report(parked, "what a crash of keepd would lose grows: vault");
+}
+
+void Estate::tidy() {
+    if (!vaults_ || (!stale_ && parked_ < worth_a_compaction)) return;
+    const auto living = living_();
+    if (!stale_ && parked_ < 2 * living.size()) return;
+    stale_ = false;
+    parked_ = 0;
+    if (const auto filled = vaults_->fill_other(living); !filled) return report(filled, "vault");
+    const auto counts = live_->put(upgrade::vault_key, vaults_->active() == 0 ? "1" : "0");
+    if (!counts) return report(counts, "checkpoint");
+    vaults_->switch_over();
+}
+
+void Estate::begin_end(const std::string& runtime_dir) {
+    (void)keep::sys::open(ending_mark(runtime_dir), O_WRONLY | O_CREAT | O_NOFOLLOW, 0600);
+}
+
+void Estate::end() {
+    if (!file_.empty()) (void)::unlink(file_.c_str());
+    if (!vaults_) return;
+    systemd::forget_stored(upgrade::stored_checkpoint);
+    for (const char* name : upgrade::stored_vaults)
+        systemd::forget_stored(name);
+}
+
+// Once, until it works again: keepd goes on without.
+void Estate::report(const keep::Result<>& done, const char* what) {
+    if (done) {
+        full_ = false;
+    } else if (!full_) {
+        full_ = true;
+        log_.error(std::string(what) + ": " + done.error().message +
+                   "; a crash of keepd now would not be survived whole");
+    }
+}
+
+} // namespace keepd::host
