@@ -123,9 +123,9 @@ keep::Result<> Host::resume(upgrade::Resumed resumed) {
 
     // ---- commit: from here on there is no way back, and no failure ends keepd ----
     upgrade::lower_guard();
-    for (const auto& carried : handoff.descriptors)
-        if (const auto closed = keep::sys::set_close_on_exec(carried.fd, true); !closed)
-            log_.error("descriptor " + std::to_string(carried.fd) + " may leak: " + closed.error().message);
+    if (const auto marked = keep::sys::close_on_exec_from(3); !marked)
+        for (const int fd : upgrade::carried_numbers(handoff))
+            (void)keep::sys::set_close_on_exec(fd, true);
     pump_->begin();
     watch_log_files();
 

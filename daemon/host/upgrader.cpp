@@ -233,8 +233,8 @@ keep::Error Upgrader::replace_image() {
     if (pinned_) own.push_back(upgrade::way_back_argument(pinned_.get(), commit_patience()));
     with.argv.insert(with.argv.begin() + 1, own.begin(), own.end());
     with.env = upgrade::for_new_image(host_.origins_.environment);
-    for (const auto& carried : handoff.descriptors)
-        with.keep.push_back(carried.fd);
+    with.keep = upgrade::carried_numbers(handoff);
+    with.keep_is_marked = true; // born close-on-exec, all of them
     with.keep.push_back(state->get());
     if (pinned_) with.keep.push_back(pinned_.get());
 

@@ -1,8 +1,6 @@
 #include "daemon/upgrade/handoff.hpp"
 
 #include <algorithm>
-#include <cstdlib>
-#include <dirent.h>
 #include <unistd.h>
 
 #include "lib/sys/fd.hpp"
@@ -11,28 +9,38 @@ namespace keepd::upgrade {
 
 namespace {
 
-std::vector<int> numbers(const Handoff& handoff) {
+void add(std::vector<int>& all, int fd) {
+    if (fd >= 0) all.push_back(fd);
+}
+
+// One, or a few for each client: each is looked at.
+std::vector<int> few(const Handoff& handoff) {
     std::vector<int> all;
-    const auto add = [&](int fd) {
-        if (fd >= 0) all.push_back(fd);
-    };
+    add(all, handoff.control.listener);
+    add(all, handoff.live);
+    for (const int end : handoff.vaults)
+        add(all, end);
+    for (const auto& client : handoff.control.clients)
+        add(all, client.fd);
+    return all;
+}
+
+// Several for each program, thousands maybe. Above `most_looked_at` a look at each would be half of an upgrade's gap:
+// the kernel carries the table as it is, and whether they are open is asked of all at once.
+constexpr std::size_t most_looked_at = 512;
+std::vector<int> many(const Handoff& handoff) {
+    std::vector<int> all;
     for (const auto& run : handoff.runs) {
-        add(run.pidfd);
-        add(run.stat);
+        add(all, run.pidfd);
+        add(all, run.stat);
         for (const auto& member : run.members)
-            add(member.pidfd);
+            add(all, member.pidfd);
     }
     for (const auto& stream : handoff.streams) {
-        add(stream.pipe_read);
-        add(stream.pipe_write);
-        add(stream.file);
+        add(all, stream.pipe_read);
+        add(all, stream.pipe_write);
+        add(all, stream.file);
     }
-    add(handoff.control.listener);
-    add(handoff.live);
-    for (const int end : handoff.vaults)
-        add(end);
-    for (const auto& client : handoff.control.clients)
-        add(client.fd);
     return all;
 }
 
@@ -42,24 +50,20 @@ std::string link_of(int fd) {
     return size > 0 ? std::string(target, static_cast<std::size_t>(size)) : "?";
 }
 
-std::vector<int> open_descriptors() {
-    std::vector<int> open;
-    DIR* directory = opendir("/proc/self/fd");
-    if (directory == nullptr) return open;
-    while (const dirent* entry = readdir(directory)) {
-        if (entry->d_name[0] == '.') continue;
-        const int fd = std::atoi(entry->d_name);
-        if (fd != dirfd(directory)) open.push_back(fd);
-    }
-    closedir(directory);
-    return open;
-}
-
 } // namespace
 
+std::vector<int> carried_numbers(const Handoff& handoff) {
+    std::vector<int> all = few(handoff);
+    const std::vector<int> others = many(handoff);
+    all.insert(all.end(), others.begin(), others.end());
+    return all;
+}
+
 keep::Result<std::vector<CarriedFd>> identify_descriptors(const Handoff& handoff) {
+    std::vector<int> looked_at = carried_numbers(handoff);
+    if (looked_at.size() > most_looked_at) looked_at = few(handoff);
     std::vector<CarriedFd> carried;
-    for (const int fd : numbers(handoff)) {
+    for (const int fd : looked_at) {
         const auto identity = keep::sys::identify(fd);
         if (!identity) return keep::fail_in("descriptor " + std::to_string(fd), identity.error());
         carried.push_back({fd, identity->device, identity->inode, identity->type});
@@ -68,18 +72,31 @@ keep::Result<std::vector<CarriedFd>> identify_descriptors(const Handoff& handoff
 }
 
 keep::Result<> verify_descriptors(const Handoff& handoff) {
-    const auto now = identify_descriptors(handoff);
-    if (!now) return std::unexpected(now.error());
-    std::vector<int> used = numbers(handoff);
+    std::vector<int> used = carried_numbers(handoff);
     std::ranges::sort(used);
     if (const auto twice = std::ranges::adjacent_find(used); twice != used.end())
         return keep::fail("descriptor " + std::to_string(*twice) + " is handed over twice");
-    if (*now == handoff.descriptors) return {};
-    for (std::size_t i = 0; i < now->size(); ++i)
-        if (i >= handoff.descriptors.size() || (*now)[i] != handoff.descriptors[i])
-            return keep::fail("descriptor " + std::to_string((*now)[i].fd) + " is not what was handed over (" +
-                              link_of((*now)[i].fd) + ")");
-    return keep::fail("descriptors were handed over that nothing uses");
+    const auto open = keep::sys::are_open(used);
+    if (!open) return std::unexpected(open.error());
+    for (std::size_t i = 0; i < used.size(); ++i)
+        if (!(*open)[i])
+            return keep::fail("descriptor " + std::to_string(used[i]) + " was handed over, but it is not open");
+    std::vector<int> looked_at;
+    for (const auto& was : handoff.descriptors) {
+        if (!std::ranges::binary_search(used, was.fd))
+            return keep::fail("descriptors were handed over that nothing uses");
+        const auto now = keep::sys::identify(was.fd);
+        if (!now) return keep::fail_in("descriptor " + std::to_string(was.fd), now.error());
+        if (CarriedFd{was.fd, now->device, now->inode, now->type} != was)
+            return keep::fail("descriptor " + std::to_string(was.fd) + " is not what was handed over (" +
+                              link_of(was.fd) + ")");
+        looked_at.push_back(was.fd);
+    }
+    std::ranges::sort(looked_at);
+    for (const int fd : used.size() > most_looked_at ? few(handoff) : used)
+        if (!std::ranges::binary_search(looked_at, fd))
+            return keep::fail("descriptor " + std::to_string(fd) + " is used, but was not handed over");
+    return {};
 }
 
 void forget_lost_clients(Handoff& handoff) {
@@ -96,14 +113,20 @@ void forget_lost_clients(Handoff& handoff) {
 }
 
 std::vector<std::string> close_strangers(const Handoff& handoff, const std::vector<int>& own) {
-    std::vector<int> known = numbers(handoff);
+    constexpr int beyond = 256; // numbers are given out from below: there is nothing far behind the last
+    std::vector<int> known = carried_numbers(handoff);
     known.insert(known.end(), own.begin(), own.end());
     std::ranges::sort(known);
+    std::vector<int> others;
+    const int end = (known.empty() ? 2 : known.back()) + beyond;
+    for (int fd = 3; fd <= end; ++fd)
+        if (!std::ranges::binary_search(known, fd)) others.push_back(fd);
     std::vector<std::string> closed;
-    for (const int fd : open_descriptors()) {
-        if (fd <= 2 || std::ranges::binary_search(known, fd)) continue;
-        closed.push_back(std::to_string(fd) + " (" + link_of(fd) + ")");
-        close(fd);
+    const auto open = keep::sys::are_open(others);
+    for (std::size_t i = 0; open && i < others.size(); ++i) {
+        if (!(*open)[i]) continue;
+        closed.push_back(std::to_string(others[i]) + " (" + link_of(others[i]) + ")");
+        close(others[i]);
     }
     return closed;
 }

@@ -61,17 +61,21 @@ struct Handoff {
     std::string live_file;              // where it lies, if it does
     std::vector<int> vaults;            // the four ends; empty: there are none
     int vault = 0;                      // the one that counts
-    std::vector<CarriedFd> descriptors; // every carried descriptor but the state's own
+    std::vector<CarriedFd> descriptors; // what was looked at: identify_descriptors()
     bool operator==(const Handoff&) const = default;
 };
 
 inline constexpr const char* handoff_key = "handoff"; // of its record in the checkpoint
 
-// Every descriptor number that a Handoff names, with what it is now. Errors: one of them is not open.
+// Every descriptor number that a Handoff names.
+std::vector<int> carried_numbers(const Handoff& handoff);
+
+// What they are now: all of them, or, where they are thousands, those that are not of a program. Errors: one of them is
+// not open.
 keep::Result<std::vector<CarriedFd>> identify_descriptors(const Handoff& handoff);
 
-// In the new image: each named descriptor is what it was, and each used one is listed; nothing is changed. Error: the
-// first that is not, by number.
+// In the new image: each named descriptor is open, and is what it was as far as it was looked at; nothing is changed.
+// Error: the first that is not, by number.
 keep::Result<> verify_descriptors(const Handoff& handoff);
 
 // In an image that an upgrade was rolled back to: takes out the clients (and a control socket) whose descriptors are

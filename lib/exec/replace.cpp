@@ -50,6 +50,13 @@ class Flags {
         return 0;
     }
 
+    // Of one that is marked: clears its flag.
+    int clear_marked(int fd) {
+        if (::fcntl(fd, F_SETFD, 0) != 0) return errno;
+        formers_.push_back({fd, FD_CLOEXEC});
+        return 0;
+    }
+
   private:
     struct Former {
         int fd;
@@ -120,7 +127,7 @@ Error replace(const Replacement& with) {
     const Replacing held_off;
     Flags flags;
     for (const int fd : with.keep) {
-        if (const int code = flags.set(fd, false); code != 0) {
+        if (const int code = with.keep_is_marked ? flags.clear_marked(fd) : flags.set(fd, false); code != 0) {
             return replace_error(with, "keep descriptor " + std::to_string(fd), code);
         }
     }

@@ -4,7 +4,9 @@
 #include <cerrno>
 #include <cstdint>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace keep {
@@ -112,6 +114,37 @@ Result<> write_all(int fd, std::string_view bytes) {
         }
     }
     return {};
+}
+
+Result<std::vector<bool>> are_open(std::span<const int> fds) {
+    std::vector<bool> open;
+    open.reserve(fds.size());
+    std::vector<pollfd> looks;
+    constexpr std::size_t at_once = 4096; // poll(2) refuses more than RLIMIT_NOFILE
+    for (std::size_t from = 0; from < fds.size(); from += at_once) {
+        const auto part = fds.subspan(from, std::min(at_once, fds.size() - from));
+        looks.clear();
+        for (const int fd : part)
+            looks.push_back({fd, 0, 0});
+        int done = 0;
+        do
+            done = ::poll(looks.data(), looks.size(), 0);
+        while (done < 0 && errno == EINTR);
+        if (done < 0 && errno == EINVAL) { // the limit is low: one by one
+            for (const int fd : part)
+                open.push_back(::fcntl(fd, F_GETFD) >= 0);
+            continue;
+        }
+        if (done < 0) return fail_errno("poll", "", errno);
+        for (const pollfd& look : looks)
+            open.push_back((look.revents & POLLNVAL) == 0);
+    }
+    return open;
+}
+
+Result<> close_on_exec_from(int first) {
+    if (::syscall(SYS_close_range, first, ~0U, 1U << 2) == 0) return {}; // CLOSE_RANGE_CLOEXEC
+    return fail_errno("close_range", "", errno);
 }
 
 } // namespace keep::sys

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <sys/types.h>
+#include <vector>
 
 #include <keep/fd.hpp>
 
@@ -33,6 +35,11 @@ Result<Fd> duplicate(int fd, int at_least = 3);                       // F_DUPFD
 Result<> set_close_on_exec(int fd, bool on);
 Result<> set_nonblocking(int fd, bool on);
 Result<FdIdentity> identify(int fd);
+
+// Which of these numbers are open, by one system call for thousands of them (poll(2)).
+Result<std::vector<bool>> are_open(std::span<const int> fds);
+// close-on-exec for every open descriptor from `first` on. close_range(2), Linux 5.11.
+Result<> close_on_exec_from(int first);
 
 // A file that somebody else may have put there: errors also for what is no regular file (EINVAL; a FIFO would let the
 // caller wait) and for one of more than `limit` bytes (EFBIG).

@@ -55,6 +55,36 @@ TEST_CASE("a number that got another file, is closed, or is used twice is refuse
     (void)number;
 }
 
+TEST_CASE("of thousands each is open, and those that are no program's are looked at") {
+    Handoff handoff;
+    std::vector<keep::sys::Pipe> pipes;
+    for (int i = 0; i < 300; ++i) {
+        pipes.push_back(std::move(*keep::sys::pipe()));
+        keepd::logs::StreamState stream;
+        stream.pipe_read = pipes.back().read.get();
+        stream.pipe_write = pipes.back().write.get();
+        handoff.streams.push_back(stream);
+    }
+    auto listener = keep::sys::pipe();
+    handoff.control.listener = listener->read.get();
+    handoff.descriptors = *identify_descriptors(handoff);
+    CHECK(handoff.descriptors.size() == 1);
+    CHECK(verify_descriptors(handoff).has_value());
+
+    const int closed = pipes[217].read.get();
+    pipes[217].read.reset();
+    const auto missing = verify_descriptors(handoff);
+    REQUIRE_FALSE(missing);
+    CHECK(missing.error().message.find("descriptor " + std::to_string(closed) + " ") != std::string::npos);
+    handoff.streams.erase(handoff.streams.begin() + 217);
+    CHECK(verify_descriptors(handoff).has_value());
+
+    REQUIRE(dup3(listener->write.get(), listener->read.get(), O_CLOEXEC) >= 0);
+    CHECK(verify_descriptors(handoff).has_value()); // the same pipe, as an inode
+    REQUIRE(dup3(pipes[0].read.get(), listener->read.get(), O_CLOEXEC) >= 0);
+    CHECK_FALSE(verify_descriptors(handoff));
+}
+
 TEST_CASE("descriptors that nobody handed over are closed and named, all others stay") {
     const auto kept = keep::sys::pipe();
     const int own = open("/dev/null", O_RDONLY | O_CLOEXEC);

@@ -15,6 +15,7 @@ struct Replacement {
     std::vector<std::string> argv; // argv[0] included, free to be any text
     std::vector<std::string> env;  // "KEY=value", exactly these
     std::vector<int> keep;         // descriptors whose close-on-exec flag is cleared just before
+    bool keep_is_marked = false;   // true: all of `keep` are close-on-exec now; spares a question for each
     bool keep_only = false;        // true: of the others nothing but 0, 1 and 2 stays open, whatever their flags
     bool reset_mask = false;       // true: the new image starts with no signal blocked
 };
