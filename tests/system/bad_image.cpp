@@ -4,6 +4,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <poll.h>
 #include <stdexcept>
 #include <string>
@@ -24,9 +25,10 @@ namespace {
 }
 
 [[noreturn]] void eat_memory() {
-    std::vector<std::string> eaten;
+    // Address space alone, which is what is bound: touching gigabytes would take a slow machine minutes.
+    std::vector<std::unique_ptr<char[]>> eaten;
     while (true)
-        eaten.emplace_back(std::size_t{64} << 20, 'x');
+        eaten.push_back(std::make_unique_for_overwrite<char[]>(std::size_t{64} << 20));
 }
 
 [[noreturn]] void overflow_stack(volatile char* above) {
