@@ -144,7 +144,9 @@ int resume(const host::Options& options, host::Log& log) {
     if (options.rolled_back) upgrade::forget_lost_clients(resumed->handoff);
     if (auto verified = upgrade::verify_descriptors(resumed->handoff); !verified)
         return fail_to_resume(log, verified.error());
-    for (const auto& stranger : upgrade::close_strangers(resumed->handoff, {options.resume_fd, upgrade::way_back_fd()}))
+    std::vector<int> own = log.descriptors();
+    own.insert(own.end(), {options.resume_fd, upgrade::way_back_fd()});
+    for (const auto& stranger : upgrade::close_strangers(resumed->handoff, own))
         log.warning("closed a descriptor that nobody handed over: " + stranger);
     (void)keep::exec::reserve_descriptors();
 
