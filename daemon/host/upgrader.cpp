@@ -74,7 +74,7 @@ keep::Result<> Upgrader::rehearse(const std::string& path, int image_fd, upgrade
     if (!state) return std::unexpected(state.error());
     const auto deadline = host_.now().time + host_.state().daemon.settings.upgrade.rehearsal_timeout;
     auto rehearsal = upgrade::Rehearsal::begin(
-        *host_.loop_, {path, image_fd, state->get(), host_.options_.argv[0], host_.origins_.environment, deadline},
+        *host_.loop_, {path, image_fd, state->get(), host_.options_.argv[0], host_.heritage_.environment(), deadline},
         std::move(done));
     if (!rehearsal) return std::unexpected(rehearsal.error());
     rehearsal_ = std::move(*rehearsal);
@@ -171,7 +171,7 @@ upgrade::Handoff Upgrader::begin_handoff() {
     handoff.to_version = candidate_->image.version;
     handoff.to_build_id = candidate_->image.build_id;
     handoff.started_by = host_.started_by_;
-    handoff.soft_nofile = host_.origins_.soft_nofile;
+    handoff.origins = host_.heritage_.origins();
     handoff.tree_root = host_.trees_.root();
     handoff.parked_at = host_.now().time;
     host_.runs_.each([&](const Run& run) {
@@ -232,7 +232,7 @@ keep::Error Upgrader::replace_image() {
     std::vector<std::string> own{"--resume=" + std::to_string(state->get())};
     if (pinned_) own.push_back(upgrade::way_back_argument(pinned_.get(), commit_patience()));
     with.argv.insert(with.argv.begin() + 1, own.begin(), own.end());
-    with.env = upgrade::for_new_image(host_.origins_.environment);
+    with.env = upgrade::for_new_image(host_.heritage_.environment());
     for (const auto& carried : handoff.descriptors)
         with.keep.push_back(carried.fd);
     with.keep.push_back(state->get());
