@@ -132,6 +132,7 @@ keep::Result<> Host::resume(upgrade::Resumed resumed) {
     const std::string text = how_it_went(handoff);
     // First: what waited for the upgrade's end may be a shutdown, which has the last word.
     systemd::notify_ready(status_line());
+    if (const auto interval = systemd::watchdog_interval()) systemd::notify_watchdog(*interval); // as before the exec
     const bool replaced = !options_.rolled_back;
     submit(core::UpgradeFinished{replaced, replaced, text});
     server_->upgrade_ended(replaced, replaced ? 0 : 1, text);

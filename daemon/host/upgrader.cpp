@@ -20,6 +20,8 @@ namespace {
 
 // A disk that hangs longer than this refuses the upgrade; programs' logs must not be torn from the pump.
 constexpr auto pump_patience = std::chrono::seconds(3);
+// What the manager is told on the way, each for a second at most, and the exec itself.
+constexpr auto words_and_exec = std::chrono::seconds(5);
 
 constexpr const char* running_image = "the running image";
 
@@ -152,14 +154,15 @@ void Upgrader::carry_out() {
     ready_ = false;
     // Signals that have arrived become part of the state; later ones stay pending across the exec.
     host_.read_signals();
+    // Until the loop runs again nobody feeds the watchdog. A short one is asked to be patient; the next image's
+    // commit, or what follows here, sets it back.
+    const auto watchdog = systemd::watchdog_interval();
+    const auto silence = pump_patience + host_.state().daemon.settings.upgrade.commit_timeout + words_and_exec;
+    const bool short_watchdog = watchdog && *watchdog < 2 * silence;
+    if (short_watchdog) systemd::notify_watchdog(silence);
     const keep::Error failure = replace_image();
+    if (short_watchdog) systemd::notify_watchdog(*watchdog);
     finish(false, 1, "failed, nothing changed: " + failure.message);
-}
-
-// Half of the watchdog's interval at most: the old image must be back before the service manager loses its patience.
-keep::Duration Upgrader::commit_patience() const {
-    const keep::Duration wanted = host_.state().daemon.settings.upgrade.commit_timeout;
-    return host_.watchdog_every_ ? std::min(wanted, *host_.watchdog_every_) : wanted;
 }
 
 upgrade::Handoff Upgrader::begin_handoff() {
@@ -230,7 +233,8 @@ keep::Error Upgrader::replace_image() {
     with.fd = candidate_->fd.get();
     with.argv = host_.options_.argv;
     std::vector<std::string> own{"--resume=" + std::to_string(state->get())};
-    if (pinned_) own.push_back(upgrade::way_back_argument(pinned_.get(), commit_patience()));
+    if (pinned_)
+        own.push_back(upgrade::way_back_argument(pinned_.get(), host_.state().daemon.settings.upgrade.commit_timeout));
     with.argv.insert(with.argv.begin() + 1, own.begin(), own.end());
     with.env = upgrade::for_new_image(host_.heritage_.environment());
     for (const auto& carried : handoff.descriptors)
