@@ -7,7 +7,7 @@ from pathlib import Path
 
 from harness import check, descriptors_of, eventually, stat_of
 
-INTERNAL = ("--resume=", "--way-back=")     # arguments that keepd gives to itself, in the first places
+INTERNAL = ("--resume=", "--way-back=", "--rolled-back=")   # arguments that keepd gives to itself, in the first places
 # Of /proc/PID/status: what is a figure of the moment, or the process's own number.
 PASSING = re.compile(r"(Vm|Rss|Hugetlb|voluntary_|nonvoluntary_|SigQ|SigPnd|ShdPnd|State|Pid|Tgid|Ngid|NSpid|NStgid|"
                      r"NSpgid|NSsid|FDSize)")

@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from harness import Keepd, Skip, check, check_equal, eventually, main, need_root, scenario, victim
+from harness import (Keepd, Skip, check, check_equal, descriptors_of, eventually, main, need_root, scenario,
+                     victim)
+from portrait import check_same, portrait
 
 # A filesystem of its own, which can be frozen: whoever writes to it then waits, as for a disk that does not answer.
 PREPARE = """mount --make-rprivate / && mount -o loop "$1" "$2" || exit 1
@@ -64,6 +66,11 @@ def say(fifo, text):
         pipe.write(text)
 
 
+def settled_portrait(pid):
+    eventually(lambda: len(descriptors_of(pid)) == 3, "the dynamic linker to have closed its own")
+    return portrait(pid)
+
+
 def written(keepd, name):
     return (Path(f"/proc/{keepd.pid}/root") / str(keepd.log_dir / f"{name}.log")[1:]).read_text()
 
@@ -77,7 +84,8 @@ def a_disk_that_hangs_refuses_the_upgrade_and_loses_nothing():
         keepd.prefix = disk.prefix()
         keepd.write({"one": follower(fifo), "other": victim("pause")})
         keepd.start()
-        before = {name: keepd.status(name)["pid"] for name in ("one", "other")}
+        one, other = (keepd.status(name)["pid"] for name in ("one", "other"))
+        started = settled_portrait(other)
         say(fifo, lines(0, 10) + "half a li")
         eventually(lambda: written(keepd, "one") == lines(0, 10) + "half a li", "the first lines")
         keepd.install("keepd-b")
@@ -91,6 +99,8 @@ def a_disk_that_hangs_refuses_the_upgrade_and_loses_nothing():
             check("one.log': no answer for" in done.stderr, f"why not: {done.stderr}")
             check_equal(keepd.status()["daemon"]["generation"], 1, "generation")
             keepd.keepctl("restart", "other")
+            # Signal masks and dispositions, limits, all: an upgrade that failed leaves no trace either.
+            check_same(started, settled_portrait(keepd.status("other")["pid"]), "a program that is started then")
         asked = [note["WATCHDOG_USEC"] for note in keepd.notify.notes[heard:] if "WATCHDOG_USEC" in note]
         check_equal(asked, ["20000000", "1000000"], "what the watchdog is asked for, and that it is set back")
         keepd.upgrade()
@@ -98,7 +108,7 @@ def a_disk_that_hangs_refuses_the_upgrade_and_loses_nothing():
         say(fifo, lines(20, 30))
         expected = lines(0, 10) + "half a line\n" + lines(10, 30)
         eventually(lambda: written(keepd, "one") == expected, "every line once")
-        check_equal(keepd.status("one")["pid"], before["one"], "the program")
+        check_equal(keepd.status("one")["pid"], one, "the program")
         check_equal(keepd.stop(), 0, "the end")
 
 
