@@ -45,6 +45,11 @@ void notify_watchdog() {
     notify("WATCHDOG=1", Weight::may_be_lost);
 }
 
+void notify_watchdog(keep::Duration next_silence) {
+    const auto usec = std::chrono::duration_cast<std::chrono::microseconds>(next_silence).count();
+    notify("WATCHDOG=1\nWATCHDOG_USEC=" + std::to_string(usec), Weight::must_arrive);
+}
+
 std::optional<keep::Duration> watchdog_interval() {
     std::uint64_t usec = 0;
     // The variable stays set: an upgrade's new image reads it again.

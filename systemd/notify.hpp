@@ -18,6 +18,8 @@ void notify_stopping(const std::string& status);
 // STATUS= alone.
 void notify_status(const std::string& status);
 void notify_watchdog();
+// A sign of life that also says how long the next silence may be: WATCHDOG_USEC=.
+void notify_watchdog(keep::Duration next_silence);
 
 // WATCHDOG_USEC, if it is meant for this process: the longest silence that systemd accepts.
 std::optional<keep::Duration> watchdog_interval();

@@ -23,7 +23,9 @@ void Host::perform(const core::Spawn& action) {
     // The pipes are in safe keeping before anyone writes into them, and the process before anyone is told of it.
     if (const auto arranged = arrange_streams(*pump_, program->second.spec); !arranged) return failed(arranged.error());
     park_opened_streams();
-    auto run = start(program->second.spec, action.run, origins_, state_.daemon.seed, trees_, *pump_);
+    auto run = start(program->second.spec, action.run, heritage_, now().time, state_.daemon.seed, trees_, *pump_);
+    for (const auto& what : heritage_.take_losses())
+        log_.warning("programs can't get the " + what + " of keepd's first start any more: they get keepd's own");
     if (!run) return failed(run.error());
     const Run& added = runs_.add(std::move(*run));
     estate_.note_identity(added);

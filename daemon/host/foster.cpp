@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <sys/epoll.h>
+#include <unistd.h>
 #include <utility>
 
 #include "lib/sys/pidfd.hpp"
@@ -12,27 +13,25 @@ namespace keepd::host {
 
 namespace {
 
-// What a tracer may see is shown; of a process that lives the kernel says whether we are such a one, of a zombie not:
-// then what holds for PID 1 holds (we have CAP_SYS_PTRACE).
-bool tells(int stat) {
+// Whether the exit_code in this stat is real: what only a tracer may see shows as 0 to others. Of a process that lives
+// the kernel says which we are. Of a zombie it does not: then we are one by CAP_SYS_PTRACE, or as its own user.
+bool tells(int pid, int stat) {
     const auto end = keep::sys::process_end(stat);
     if (!end) return false;
     if (end->full) return true;
-    if (end->state != 'Z') return false;
-    const auto first = keep::sys::open_process_stat(1);
-    if (!first) return false;
-    const auto look = keep::sys::process_end(first->get());
-    return look && look->full;
+    return end->state == 'Z' && (keep::sys::may_trace_all() || keep::sys::real_user(pid) == ::getuid());
 }
 
 } // namespace
 
 Foster::Foster(int pid, int pidfd) : pidfd_(pidfd) {
     auto stat = keep::sys::open_process_stat(pid);
-    // The number is still this process's if its pidfd can be signalled afterwards.
-    if (!stat || !keep::sys::pidfd_send_signal(pidfd, 0)) return;
+    if (!stat) return;
+    const bool trusted = tells(pid, stat->get());
+    // The number was this process's all the time if its pidfd can be signalled still.
+    if (!keep::sys::pidfd_send_signal(pidfd, 0)) return;
     stat_ = std::move(*stat);
-    trusted_ = tells(stat_.get());
+    trusted_ = trusted;
 }
 
 Foster::Foster(int pidfd, keep::sys::Fd stat, bool trusted)

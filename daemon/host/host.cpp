@@ -39,9 +39,9 @@ keep::Result<> make_directory(const std::string& path, mode_t mode) {
 
 } // namespace
 
-Host::Host(Options options, Origins origins, Log& log)
-    : options_(std::move(options)), origins_(std::move(origins)), log_(log), estate_(log, [this] { return living(); }) {
-}
+Host::Host(Options options, Heritage heritage, Log& log)
+    : options_(std::move(options)), heritage_(std::move(heritage)), log_(log),
+      estate_(log, [this] { return living(); }) {}
 
 Host::~Host() = default;
 
@@ -86,7 +86,7 @@ keep::Result<> Host::resume(upgrade::Resumed resumed) {
     started_by_ = handoff.started_by;
     state_ = std::move(resumed.state);
     unknown_ = std::move(resumed.unknown);
-    origins_.soft_nofile = handoff.soft_nofile;
+    heritage_ = Heritage(std::move(handoff.origins));
     log_.configure(state_.daemon.settings.log);
     if (auto loop = set_up_loop(); !loop) return loop;
     if (auto resumed_estate = estate_.resume(handoff, header()); !resumed_estate) return resumed_estate;
@@ -132,6 +132,7 @@ keep::Result<> Host::resume(upgrade::Resumed resumed) {
     const std::string text = how_it_went(handoff);
     // First: what waited for the upgrade's end may be a shutdown, which has the last word.
     systemd::notify_ready(status_line());
+    if (const auto interval = systemd::watchdog_interval()) systemd::notify_watchdog(*interval); // as before the exec
     const bool replaced = !options_.rolled_back;
     submit(core::UpgradeFinished{replaced, replaced, text});
     server_->upgrade_ended(replaced, replaced ? 0 : 1, text);

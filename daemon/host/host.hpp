@@ -18,6 +18,7 @@
 #include "daemon/control/server.hpp"
 #include "daemon/core/step.hpp"
 #include "daemon/host/estate.hpp"
+#include "daemon/host/heritage.hpp"
 #include "daemon/host/log.hpp"
 #include "daemon/host/options.hpp"
 #include "daemon/host/runs.hpp"
@@ -34,8 +35,8 @@ class Upgrader;
 
 class Host final : public control::Port {
   public:
-    // `origins`: what programs inherit; `log` outlives the host.
-    Host(Options options, Origins origins, Log& log);
+    // `heritage`: what programs inherit, where it does not come with resume(); `log` outlives the host.
+    Host(Options options, Heritage heritage, Log& log);
     ~Host() override;
 
     // One of the three, once. first_start: makes directories, binds the socket, starts the programs.
@@ -109,7 +110,7 @@ class Host final : public control::Port {
     void perform(const core::Announce& action);
 
     Options options_;
-    Origins origins_;
+    Heritage heritage_;
     Log& log_;
     std::string started_by_; // path of the running image at the first start; "" if unknown
 

@@ -1,18 +1,34 @@
 #include "daemon/host/log.hpp"
 
-#include <cstdio>
 #include <mutex>
 #include <spdlog/logger.h>
 #include <spdlog/sinks/base_sink.h>
-#include <spdlog/sinks/basic_file_sink.h>
-#include <spdlog/sinks/stdout_sinks.h>
+#include <unistd.h>
 
+#include "daemon/host/line_output.hpp"
 #include "systemd/journal.hpp"
 #include "systemd/notify.hpp"
 
 namespace keepd::host {
 
 namespace {
+
+// spdlog's own sinks wait for whoever reads.
+class LineSink final : public spdlog::sinks::base_sink<std::mutex> {
+  public:
+    explicit LineSink(LineOutput output) : output_(std::move(output)) {}
+
+  protected:
+    void sink_it_(const spdlog::details::log_msg& message) override {
+        spdlog::memory_buf_t line;
+        formatter_->format(message, line);
+        output_.write({line.data(), line.size()});
+    }
+    void flush_() override {}
+
+  private:
+    LineOutput output_;
+};
 
 // spdlog has a systemd sink, but none that carries fields of our own beside the message.
 class JournalSink final : public spdlog::sinks::base_sink<std::mutex> {
@@ -33,11 +49,13 @@ class JournalSink final : public spdlog::sinks::base_sink<std::mutex> {
         const std::string_view text(message.payload.data(), message.payload.size());
         if (systemd::journal_send(priority(message.level), text, fields)) return;
         // Nobody takes records (no journald, or it is being restarted): what happened must be told somewhere.
-        std::fprintf(stderr, "%.*s\n", static_cast<int>(text.size()), text.data());
+        instead_.write(std::string(text) + "\n");
     }
     void flush_() override {}
 
   private:
+    LineOutput instead_{STDERR_FILENO};
+
     static int priority(spdlog::level::level_enum level) {
         switch (level) {
         case spdlog::level::debug: return 7;
@@ -71,22 +89,27 @@ bool said_by_another_line(const core::Notice& notice) {
 
 struct Log::Impl {
     std::string target;          // in force
+    int file = -1;               // its descriptor, where it is a file
     std::string target_override; // of the command line
     std::optional<spdlog::level::level_enum> level_override;
     std::shared_ptr<JournalSink> journal;
     std::shared_ptr<spdlog::logger> logger;
 
-    // Throws spdlog::spdlog_ex when a file can't be opened.
-    void open(const std::string& wanted) {
+    // Error: a file can't be opened; the log stays where it is.
+    keep::Result<> open(const std::string& wanted) {
         const bool to_journal = wanted == "journal" || (wanted == "auto" && systemd::stderr_is_journal());
         spdlog::sink_ptr sink;
+        int descriptor = -1;
         std::shared_ptr<JournalSink> new_journal;
         if (to_journal) {
             sink = new_journal = std::make_shared<JournalSink>();
         } else if (wanted == "auto" || wanted == "stderr") {
-            sink = std::make_shared<spdlog::sinks::stderr_sink_mt>();
+            sink = std::make_shared<LineSink>(LineOutput(STDERR_FILENO));
         } else {
-            sink = std::make_shared<spdlog::sinks::basic_file_sink_mt>(wanted);
+            auto file = LineOutput::open(wanted);
+            if (!file) return std::unexpected(file.error());
+            descriptor = file->descriptor();
+            sink = std::make_shared<LineSink>(std::move(*file));
         }
         const auto level = logger ? logger->level() : spdlog::level::info;
         logger = std::make_shared<spdlog::logger>("keepd", sink);
@@ -95,11 +118,13 @@ struct Log::Impl {
         logger->flush_on(spdlog::level::debug);
         journal = std::move(new_journal);
         target = wanted;
+        file = descriptor;
+        return {};
     }
 };
 
 Log::Log() : impl_(std::make_unique<Impl>()) {
-    impl_->open("auto");
+    (void)impl_->open("auto"); // which opens nothing
 }
 Log::~Log() = default;
 
@@ -107,11 +132,8 @@ void Log::configure(const config::Log& settings) {
     impl_->logger->set_level(impl_->level_override.value_or(level_of(settings.level)));
     const std::string& wanted = impl_->target_override.empty() ? settings.target : impl_->target_override;
     if (wanted == impl_->target) return;
-    try {
-        impl_->open(wanted);
-    } catch (const spdlog::spdlog_ex& failure) {
-        error(std::string("log.target can't be used, the log stays where it is: ") + failure.what());
-    }
+    if (const auto opened = impl_->open(wanted); !opened)
+        error("log.target can't be used, the log stays where it is: " + opened.error().message);
 }
 
 void Log::override_level(std::string_view level) {
@@ -127,15 +149,19 @@ void Log::override_target(std::string_view target) {
 void Log::reopen() {
     const bool to_file = !impl_->target.empty() && impl_->target[0] == '/';
     if (!to_file) return;
-    try {
-        impl_->open(std::string(impl_->target));
-    } catch (const spdlog::spdlog_ex& failure) {
-        error(std::string("can't reopen keepd's own log, going on in the old file: ") + failure.what());
-    }
+    if (const auto opened = impl_->open(std::string(impl_->target)); !opened)
+        error("can't reopen keepd's own log, going on in the old file: " + opened.error().message);
 }
 
 void Log::flush() {
     impl_->logger->flush();
+}
+
+std::vector<int> Log::descriptors() const {
+    std::vector<int> open;
+    if (impl_->file >= 0) open.push_back(impl_->file);
+    if (const int journal = systemd::journal_descriptor(); journal >= 0) open.push_back(journal);
+    return open;
 }
 
 void Log::debug(std::string_view text) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "config/plan.hpp"
 #include "daemon/core/action.hpp"
@@ -26,6 +27,8 @@ class Log {
     void override_target(std::string_view target);
     void reopen(); // a file target: by its path, anew
     void flush();
+    // What it has opened by now, for who closes strangers.
+    std::vector<int> descriptors() const;
 
     void debug(std::string_view text);
     void info(std::string_view text);

@@ -36,26 +36,18 @@ void fill_standard_descriptors() {
     }
 }
 
-host::Origins find_origins() {
-    host::Origins origins;
-    for (char** variable = environ; *variable != nullptr; ++variable)
-        origins.environment.emplace_back(*variable);
-    rlimit limit{};
-    getrlimit(RLIMIT_NOFILE, &limit);
-    origins.soft_nofile = limit.rlim_cur;
-    origins.hard_nofile = limit.rlim_max;
-    return origins;
-}
-
 void prepare_process(bool subreaper) {
     (void)keep::sys::reset_ignored_signals();
     (void)keep::sys::set_child_subreaper(subreaper);
     (void)keep::sys::set_process_name("keepd"); // after an exec by descriptor the name would be a number
+}
+
+// Once: later images find it raised, or as an operator wants it.
+void raise_descriptor_limit() {
     rlimit limit{};
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-    }
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int print_faults(const std::vector<config::Fault>& faults) {
@@ -87,11 +79,12 @@ std::optional<int> take_over(const host::Options& options, host::Log& log) {
         return std::nullopt;
     }
     if (!*legacy) return std::nullopt;
-    auto origins = find_origins();
+    host::Heritage heritage(host::find_origins());
     prepare_process((*legacy)->state.daemon.settings.subreaper);
+    raise_descriptor_limit();
     (void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
     (void)keep::exec::reserve_descriptors();
-    host::Host host(options, std::move(origins), log);
+    host::Host host(options, std::move(heritage), log);
     log.info(std::string("keepd ") + version() + " (build " + own_build_id().substr(0, 12) +
              ") goes on for one that was killed");
     if (auto done = host.adopt(std::move(**legacy)); !done) return give_up(log, done.error());
@@ -116,13 +109,14 @@ int first_start(const host::Options& options, host::Log& log) {
     if (options.check) return std::puts("the config is good"), done;
     host::apply_overrides(*plan, options);
 
-    auto origins = find_origins();
+    host::Heritage heritage(host::find_origins());
     const std::string started_by = upgrade::path_started_by(options.argv[0]);
     prepare_process(plan->daemon.subreaper);
+    raise_descriptor_limit();
     // Whatever the starter left open is not ours, and must not reach a program or a later image.
     (void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
     (void)keep::exec::reserve_descriptors(); // while low numbers are free: thousands of pipes will come
-    host::Host host(options, std::move(origins), log);
+    host::Host host(options, std::move(heritage), log);
     log.info(std::string("keepd ") + version() + " (build " + own_build_id().substr(0, 12) + ") starts with " +
              plan->daemon.config_path);
     if (auto started = host.first_start(std::move(*plan), started_by); !started) return give_up(log, started.error());
@@ -136,7 +130,6 @@ int fail_to_resume(host::Log& log, const keep::Error& error) {
 }
 
 int resume(const host::Options& options, host::Log& log) {
-    auto origins = find_origins();
     auto resumed = upgrade::read_state(options.resume_fd);
     if (!resumed) return fail_to_resume(log, resumed.error());
     prepare_process(resumed->state.daemon.settings.subreaper);
@@ -144,11 +137,13 @@ int resume(const host::Options& options, host::Log& log) {
     if (options.rolled_back) upgrade::forget_lost_clients(resumed->handoff);
     if (auto verified = upgrade::verify_descriptors(resumed->handoff); !verified)
         return fail_to_resume(log, verified.error());
-    for (const auto& stranger : upgrade::close_strangers(resumed->handoff, {options.resume_fd, upgrade::way_back_fd()}))
+    std::vector<int> own = log.descriptors();
+    own.insert(own.end(), {options.resume_fd, upgrade::way_back_fd()});
+    for (const auto& stranger : upgrade::close_strangers(resumed->handoff, own))
         log.warning("closed a descriptor that nobody handed over: " + stranger);
     (void)keep::exec::reserve_descriptors();
 
-    host::Host host(options, std::move(origins), log);
+    host::Host host(options, {}, log);
     if (auto done = host.resume(std::move(*resumed)); !done) return fail_to_resume(log, done.error());
     close(options.resume_fd);
     return host.run();

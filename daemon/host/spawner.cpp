@@ -1,8 +1,5 @@
 #include "daemon/host/spawner.hpp"
 
-#include <array>
-#include <cstdint>
-#include <sys/resource.h>
 #include <unistd.h>
 #include <utility>
 
@@ -13,44 +10,6 @@ namespace keepd::host {
 using config::Output;
 
 namespace {
-
-constexpr std::array<std::pair<const char*, int>, 16> resources{{
-    {"as", RLIMIT_AS},
-    {"core", RLIMIT_CORE},
-    {"cpu", RLIMIT_CPU},
-    {"data", RLIMIT_DATA},
-    {"fsize", RLIMIT_FSIZE},
-    {"locks", RLIMIT_LOCKS},
-    {"memlock", RLIMIT_MEMLOCK},
-    {"msgqueue", RLIMIT_MSGQUEUE},
-    {"nice", RLIMIT_NICE},
-    {"nofile", RLIMIT_NOFILE},
-    {"nproc", RLIMIT_NPROC},
-    {"rss", RLIMIT_RSS},
-    {"rtprio", RLIMIT_RTPRIO},
-    {"rttime", RLIMIT_RTTIME},
-    {"sigpending", RLIMIT_SIGPENDING},
-    {"stack", RLIMIT_STACK},
-}};
-
-rlim_t limit_value(std::uint64_t value) {
-    return value == config::Limit::infinity ? RLIM_INFINITY : value;
-}
-
-std::vector<keep::exec::Limit> limits_of(const config::Program& program, const Origins& origins) {
-    std::vector<keep::exec::Limit> limits;
-    limits.push_back({RLIMIT_NOFILE, {origins.soft_nofile, origins.hard_nofile}});
-    for (const auto& [name, limit] : program.limits)
-        for (const auto& [known, resource] : resources) {
-            if (name != known) continue;
-            const rlimit value{limit_value(limit.soft), limit_value(limit.hard)};
-            if (resource == RLIMIT_NOFILE)
-                limits[0].value = value;
-            else
-                limits.push_back({resource, value});
-        }
-    return limits;
-}
 
 // The descriptor that a stream of the child becomes: the pump's pipe, keepd's own, or none (/dev/null).
 int stream_fd(const Output& output, logs::Pump& pump, const std::string& id, int own) {
@@ -102,9 +61,9 @@ void drop_streams(logs::Pump& pump, const std::string& program) {
         if (pump.write_end(id) >= 0) pump.close(id);
 }
 
-keep::Result<std::unique_ptr<Run>> start(const config::Program& program, core::RunId id, const Origins& origins,
-                                         std::uint64_t instance, Trees& trees, logs::Pump& pump) {
-    auto environment = environment_of(program, origins.environment);
+keep::Result<std::unique_ptr<Run>> start(const config::Program& program, core::RunId id, Heritage& heritage,
+                                         keep::Time now, std::uint64_t instance, Trees& trees, logs::Pump& pump) {
+    auto environment = environment_of(program, heritage.environment());
     if (!environment) return std::unexpected(environment.error());
 
     keep::exec::SpawnSpec spec;
@@ -121,9 +80,7 @@ keep::Result<std::unique_ptr<Run>> start(const config::Program& program, core::R
     sys.setsid = true;
     sys.signal_mask = 0; // ours blocks everything; ignored is nothing since main()
     sys.umask = program.umask;
-    sys.limits = limits_of(program, origins);
-    sys.nice = program.nice;
-    sys.oom_score_adjust = program.oom_score_adjust;
+    heritage.give(program, sys, now);
     sys.no_new_privileges = program.no_new_privileges;
     sys.pdeathsig = program.parent_death_signal;
     if (program.identity) {
@@ -139,6 +96,8 @@ keep::Result<std::unique_ptr<Run>> start(const config::Program& program, core::R
     sys.cgroup_fd = birthplace->fd.get();
 
     auto process = keep::exec::spawn(spec);
+    while (!process && heritage.do_without(program, process.error(), sys))
+        process = keep::exec::spawn(spec);
     if (!process) {
         trees.abandon(birthplace->path);
         return std::unexpected(for_people(process.error()));

@@ -4,22 +4,15 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "config/plan.hpp"
+#include "daemon/host/heritage.hpp"
 #include "daemon/host/runs.hpp"
 #include "daemon/host/trees.hpp"
 #include "daemon/logs/pump.hpp"
 #include "lib/base/error.hpp"
 
 namespace keepd::host {
-
-// What programs get of keepd's own beginnings.
-struct Origins {
-    std::vector<std::string> environment; // of the first start
-    std::uint64_t soft_nofile = 0;        // RLIMIT_NOFILE's soft limit before keepd raised its own
-    std::uint64_t hard_nofile = 0;
-};
 
 // Ids of a program's streams with the pump.
 std::string stdout_id(const std::string& program);
@@ -32,7 +25,7 @@ void drop_streams(logs::Pump& pump, const std::string& program);
 
 // Starts run `id` of `program`, whose streams are arranged. `instance`: see run_mark(). The error is complete and names
 // the failing step.
-keep::Result<std::unique_ptr<Run>> start(const config::Program& program, core::RunId id, const Origins& origins,
-                                         std::uint64_t instance, Trees& trees, logs::Pump& pump);
+keep::Result<std::unique_ptr<Run>> start(const config::Program& program, core::RunId id, Heritage& heritage,
+                                         keep::Time now, std::uint64_t instance, Trees& trees, logs::Pump& pump);
 
 } // namespace keepd::host

@@ -203,8 +203,17 @@ bool Trees::members_left(Run& run) {
         const auto stat = keep::sys::process_stat(member.process.pid());
         return !member.process.signal(0) || !stat || stat->state == 'Z' || stat->state == 'X';
     });
+    // A number is given to nobody while a session or a group is called by it: once another process has the main one's,
+    // none of them was left, and those that there are now are that stranger's.
+    // (A zombie may be the main one itself, which after a crash of keepd is somebody else's to reap.)
+    const auto number_is_anothers = [&] {
+        if (!run.reaped) return false;
+        const auto stat = keep::sys::process_stat(run.process.pid());
+        return stat && stat->state != 'Z' && stat->state != 'X';
+    };
     const auto all = keep::sys::all_processes();
-    if (!all) return !run.members.empty();
+    if (!all || number_is_anothers()) return !run.members.empty();
+    const std::size_t known = run.members.size();
     for (const pid_t pid : *all) {
         const bool held = std::ranges::any_of(run.members, [&](const Member& m) { return m.process.pid() == pid; });
         if (held) continue;
@@ -215,6 +224,7 @@ bool Trees::members_left(Run& run) {
         if (fd && after && after->start_ticks == before->start_ticks)
             run.members.push_back({keep::exec::Process(pid, std::move(*fd)), {}});
     }
+    if (number_is_anothers()) run.members.resize(known); // since when is not known
     return !run.members.empty();
 }
 

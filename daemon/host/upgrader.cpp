@@ -20,6 +20,8 @@ namespace {
 
 // A disk that hangs longer than this refuses the upgrade; programs' logs must not be torn from the pump.
 constexpr auto pump_patience = std::chrono::seconds(3);
+// What the manager is told on the way, each for a second at most, and the exec itself.
+constexpr auto words_and_exec = std::chrono::seconds(5);
 
 constexpr const char* running_image = "the running image";
 
@@ -74,7 +76,7 @@ keep::Result<> Upgrader::rehearse(const std::string& path, int image_fd, upgrade
     if (!state) return std::unexpected(state.error());
     const auto deadline = host_.now().time + host_.state().daemon.settings.upgrade.rehearsal_timeout;
     auto rehearsal = upgrade::Rehearsal::begin(
-        *host_.loop_, {path, image_fd, state->get(), host_.options_.argv[0], host_.origins_.environment, deadline},
+        *host_.loop_, {path, image_fd, state->get(), host_.options_.argv[0], host_.heritage_.environment(), deadline},
         std::move(done));
     if (!rehearsal) return std::unexpected(rehearsal.error());
     rehearsal_ = std::move(*rehearsal);
@@ -152,14 +154,15 @@ void Upgrader::carry_out() {
     ready_ = false;
     // Signals that have arrived become part of the state; later ones stay pending across the exec.
     host_.read_signals();
+    // Until the loop runs again nobody feeds the watchdog. A short one is asked to be patient; the next image's
+    // commit, or what follows here, sets it back.
+    const auto watchdog = systemd::watchdog_interval();
+    const auto silence = pump_patience + host_.state().daemon.settings.upgrade.commit_timeout + words_and_exec;
+    const bool short_watchdog = watchdog && *watchdog < 2 * silence;
+    if (short_watchdog) systemd::notify_watchdog(silence);
     const keep::Error failure = replace_image();
+    if (short_watchdog) systemd::notify_watchdog(*watchdog);
     finish(false, 1, "failed, nothing changed: " + failure.message);
-}
-
-// Half of the watchdog's interval at most: the old image must be back before the service manager loses its patience.
-keep::Duration Upgrader::commit_patience() const {
-    const keep::Duration wanted = host_.state().daemon.settings.upgrade.commit_timeout;
-    return host_.watchdog_every_ ? std::min(wanted, *host_.watchdog_every_) : wanted;
 }
 
 upgrade::Handoff Upgrader::begin_handoff() {
@@ -171,7 +174,7 @@ upgrade::Handoff Upgrader::begin_handoff() {
     handoff.to_version = candidate_->image.version;
     handoff.to_build_id = candidate_->image.build_id;
     handoff.started_by = host_.started_by_;
-    handoff.soft_nofile = host_.origins_.soft_nofile;
+    handoff.origins = host_.heritage_.origins();
     handoff.tree_root = host_.trees_.root();
     handoff.parked_at = host_.now().time;
     host_.runs_.each([&](const Run& run) {
@@ -230,9 +233,10 @@ keep::Error Upgrader::replace_image() {
     with.fd = candidate_->fd.get();
     with.argv = host_.options_.argv;
     std::vector<std::string> own{"--resume=" + std::to_string(state->get())};
-    if (pinned_) own.push_back(upgrade::way_back_argument(pinned_.get(), commit_patience()));
+    if (pinned_)
+        own.push_back(upgrade::way_back_argument(pinned_.get(), host_.state().daemon.settings.upgrade.commit_timeout));
     with.argv.insert(with.argv.begin() + 1, own.begin(), own.end());
-    with.env = upgrade::for_new_image(host_.origins_.environment);
+    with.env = upgrade::for_new_image(host_.heritage_.environment());
     with.keep = upgrade::carried_numbers(handoff);
     with.keep_is_marked = true; // born close-on-exec, all of them
     with.keep.push_back(state->get());

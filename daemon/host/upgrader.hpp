@@ -44,7 +44,6 @@ class Upgrader {
     void finish(bool ok, int exit_code, const std::string& text);
     keep::Result<keep::sys::Fd> state_for_rehearsal();
     upgrade::Handoff begin_handoff(); // all of it but streams, clients and the descriptors' identities
-    keep::Duration commit_patience() const;
     keep::Error replace_image();
 
     Host& host_;

@@ -9,6 +9,7 @@
 #include "daemon/control/server.hpp"
 #include "daemon/core/state.hpp"
 #include "daemon/logs/pump.hpp"
+#include "daemon/upgrade/origins.hpp"
 #include "lib/base/error.hpp"
 
 namespace keepd::upgrade {
@@ -50,10 +51,10 @@ struct Handoff {
     std::string to_path; // what is executed now, for the message if it has to be undone
     std::string to_version;
     std::string to_build_id;
-    std::string started_by;        // path of the first image, for upgrades without a configured binary
-    std::uint64_t soft_nofile = 0; // RLIMIT_NOFILE as keepd got it, for its programs
-    std::string tree_root;         // keepd's own cgroup directory; empty: none to use
-    core::Time parked_at;          // the last event was handled before this: the gap begins here
+    std::string started_by; // path of the first image, for upgrades without a configured binary
+    Origins origins;        // what programs inherit
+    std::string tree_root;  // keepd's own cgroup directory; empty: none to use
+    core::Time parked_at;   // the last event was handled before this: the gap begins here
     std::vector<CarriedRun> runs;
     std::vector<logs::StreamState> streams;
     control::Parked control;

@@ -6,6 +6,20 @@
 namespace keepd::upgrade {
 
 template <class V>
+constexpr void fields(Attributes& self, V& visit) {
+    visit("limits", self.limits);
+    visit("nice", self.nice);
+    visit("oom_score_adjust", self.oom_score_adjust);
+    visit("cpus", self.cpus);
+}
+
+template <class V>
+constexpr void fields(Origins& self, V& visit) {
+    visit("environment", self.environment);
+    visit("attributes", self.attributes);
+}
+
+template <class V>
 constexpr void fields(CarriedMember& self, V& visit) {
     visit("pid", self.pid);
     visit("pidfd", self.pidfd);
@@ -40,7 +54,7 @@ constexpr void fields(Handoff& self, V& visit) {
     visit("to_version", self.to_version);
     visit("to_build_id", self.to_build_id);
     visit("started_by", self.started_by);
-    visit("soft_nofile", self.soft_nofile);
+    visit("origins", self.origins);
     visit("tree_root", self.tree_root);
     visit("parked_at", self.parked_at);
     visit("runs", self.runs);

@@ -1,6 +1,7 @@
 #include "daemon/upgrade/state_file.hpp"
 
 #include <cstdio>
+#include <sys/auxv.h>
 
 #include "daemon/checkpoint/codec.hpp"
 #include "daemon/checkpoint/manifest_notice.hpp"
@@ -37,6 +38,12 @@ std::string digest(const core::State& state, const checkpoint::Unknown& unknown,
 }
 
 int rehearse(int state_fd) {
+    // By this file's privileges or by a policy of the kernel's the exec has changed what the process may do: keepd's
+    // own would, too. (The candidate's mode and attributes were looked at before; this is what came of them.)
+    if (getauxval(AT_SECURE) != 0) {
+        std::fprintf(stderr, "it would run with other privileges than keepd\n");
+        return 1;
+    }
     const auto resumed = read_state(state_fd);
     if (!resumed) {
         std::fprintf(stderr, "%s\n", resumed.error().message.c_str());

@@ -156,4 +156,31 @@ Result<ProcessEnd> process_end(int stat_fd) {
     return *end;
 }
 
+namespace {
+
+// The text behind "Key:\t" in /proc/PID/status; "" without.
+std::string status_value(const std::string& process, std::string_view key) {
+    const auto text = read_file("/proc/" + process + "/status");
+    if (!text) return {};
+    const std::string wanted = "\n" + std::string(key) + ":\t";
+    const auto at = text->find(wanted);
+    if (at == std::string::npos) return {};
+    return text->substr(at + wanted.size(), text->find('\n', at + 1) - at - wanted.size());
+}
+
+} // namespace
+
+bool may_trace_all() {
+    constexpr std::uint64_t sys_ptrace = std::uint64_t{1} << 19;
+    const std::string text = status_value("self", "CapEff");
+    std::uint64_t effective = 0;
+    std::from_chars(text.data(), text.data() + text.size(), effective, 16);
+    return (effective & sys_ptrace) != 0;
+}
+
+std::optional<uid_t> real_user(pid_t pid) {
+    const std::string text = status_value(std::to_string(pid), "Uid");
+    return number_of<uid_t>(std::string_view(text).substr(0, text.find('\t')));
+}
+
 } // namespace keep::sys

@@ -36,6 +36,10 @@ struct ProcessEnd {
     int wait_status = 0; // field 52, exit_code; of a zombie
 };
 std::optional<ProcessEnd> parse_process_end(std::string_view stat);
+// Whether we have CAP_SYS_PTRACE in effect; capabilities(7).
+bool may_trace_all();
+// The real user id of a process, zombies included; nothing if it is gone.
+std::optional<uid_t> real_user(pid_t pid);
 // ESRCH: it has been reaped.
 Result<ProcessEnd> process_end(int stat_fd);
 

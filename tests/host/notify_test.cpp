@@ -54,6 +54,8 @@ TEST_CASE("each word arrives as the protocol has it, a status on one line") {
     CHECK(manager.heard() == "STATUS=4 up");
     notify_watchdog();
     CHECK(manager.heard() == "WATCHDOG=1");
+    notify_watchdog(std::chrono::seconds(20));
+    CHECK(manager.heard() == "WATCHDOG=1\nWATCHDOG_USEC=20000000");
     CHECK(manager.heard() == "nothing");
 }
 

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 
 #include "daemon/logs/manifest.hpp"
 #include "tests/host/pump_support.hpp"
@@ -117,6 +118,42 @@ TEST_CASE("park: the state says all, and streams that are being drained come alo
     CHECK(content(dir / "log") == "abc\ndef\n");
     CHECK(content(dir / "old") == "first last");
     CHECK(pump->status().at("web/stdout").bytes == 8);
+}
+
+TEST_CASE("park: anywhere in a line, at a rotation, in a line that is cut: the files are those of a pump that was left "
+          "alone") {
+    // Lines of all lengths up to twice the cut, in pieces that end anywhere; files that are full every few pieces.
+    std::string text;
+    std::vector<std::size_t> ends;
+    std::mt19937 random(11);
+    for (const std::size_t length : {10, 70000, 99980, 20, 0, 1 << 20, 1, (1 << 20) + 1, 3, 2200000, 50, 100000, 5})
+        text += std::string(length, static_cast<char>('a' + text.size() % 26)) + '\n';
+    text += "and a piece of a line";
+    for (std::size_t at = 0; at < text.size();)
+        ends.push_back(at = std::min(text.size(), at + 1 + random() % 60000));
+    for (const bool at_rest :
+         {true, false}) { // else what was not read yet stays in the pipe, and files may end elsewhere
+        TempDir dir;
+        auto alone = std::move(*Pump::start()), parked = std::move(*Pump::start());
+        const int first = *alone->open("s", {dir / "alone", 100000, 1000});
+        const int second = *parked->open("s", {dir / "parked", 100000, 1000});
+        std::size_t from = 0;
+        for (const std::size_t to : ends) {
+            const std::string piece = text.substr(std::exchange(from, to), to - from);
+            write_to(first, piece);
+            REQUIRE(alone->drain(patience));
+            write_to(second, piece);
+            if (at_rest) REQUIRE(parked->drain(patience));
+            parked = std::move(*Pump::resume(std::move(*parked->park(patience))));
+        }
+        REQUIRE(parked->drain(patience));
+        CHECK((joined(dir / "parked") == text));
+        if (!at_rest) continue;
+        const auto expected = rotated(dir / "alone"), got = rotated(dir / "parked");
+        REQUIRE(got.size() == expected.size());
+        for (std::size_t i = 0; i < got.size(); ++i)
+            CHECK((content(got[i]) == content(expected[i])));
+    }
 }
 
 TEST_CASE("park: orders given just before are carried out, or carried along") {

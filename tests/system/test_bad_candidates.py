@@ -3,6 +3,7 @@
 import os
 import shutil
 import struct
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +12,11 @@ from harness import (Keepd, check, check_equal, descriptors_of, eventually, main
 
 E_MACHINE = 18     # offset in the ELF header
 EM_AARCH64, EM_X86_64 = 183, 62
+
+
+def give_capability(path):
+    # capabilities(7), vfs_cap_data: version 2, effective; CAP_NET_RAW permitted.
+    os.setxattr(path, "security.capability", struct.pack("<5I", 0x02000001, 1 << 13, 0, 0, 0))
 
 
 def missing(path):
@@ -80,6 +86,11 @@ def set_id(path):
     path.chmod(0o4755)
 
 
+def with_capabilities(path):
+    copy(program("keepd-b"), path)
+    give_capability(path)
+
+
 def writable_by_others(path):
     copy(program("keepd-b"), path)
     path.chmod(0o777)
@@ -109,6 +120,8 @@ def impostor(mode):
 CANDIDATES = [(make.__name__, make) for make in (
     missing, empty, directory, text, fifo, device, truncated_in_the_header, truncated_in_the_middle, truncated_at_the_end,
     other_machine, stranger, not_executable, set_id, library, hostile_program_headers)]
+if os.geteuid() == 0:   # who else may not give them
+    CANDIDATES.append(("with_capabilities", with_capabilities))
 CANDIDATES += [(f"that_{mode}", impostor(mode)) for mode in
                ("hangs", "nonsense", "babbles", "fails", "crashes", "forgets", "boasts", "silent")]
 
@@ -173,6 +186,20 @@ def candidate_open_for_writing():
         generation = keepd.generation()
         keepd.upgrade(path)
         check_equal(keepd.generation(), generation + 1, "generation")
+
+
+@scenario
+def a_rehearsal_with_other_privileges_says_so():
+    need_root()
+    with Keepd() as keepd:
+        path = keepd.directory / "privileged"
+        with_capabilities(path)
+        null = os.open(os.devnull, os.O_RDONLY)
+        done = subprocess.run([path, f"--rehearse={null}"], pass_fds=[null], user=65534, group=65534, extra_groups=[],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False)
+        os.close(null)
+        check_equal((done.returncode, done.stdout), (1, ""), "the rehearsal")
+        check("other privileges" in done.stderr, f"what it says: {done.stderr}")
 
 
 @scenario

@@ -8,11 +8,12 @@ import ctypes
 import os
 import signal
 
-from harness import LIBC, Deadline
+from harness import LIBC, Deadline, program
 
 PTRACE_SYSCALL, PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 24, 17, 0x4206, 0x4207
-PTRACE_O_TRACESYSGOOD = 1
-PTRACE_EVENT_STOP = 128
+PTRACE_O_TRACESYSGOOD, PTRACE_O_TRACEEXEC = 1, 16
+PTRACE_EVENT_EXEC, PTRACE_EVENT_STOP = 4, 128
+THE_EXEC = "the exec"
 WALL = 0x40000000
 SYSCALL_STOP = signal.SIGTRAP | 0x80
 
@@ -29,10 +30,11 @@ def at_system_call(pid, number, begin, act, seconds=60):
     """Traces `pid`, calls begin() -> pid of a child of ours, and act() at the number-th stop from then on.
 
     Returns how many stops were seen until that child ended (act() was called only if that is >= number), and the child's
-    exit code. `number` None: only counts. After act() the thread runs on untraced; the child is waited for.
+    exit code. `number` None: only counts; THE_EXEC: act() is called when a new image is loaded and nothing of it
+    has run. After act() the thread runs on untraced; the child is waited for.
     """
     deadline = Deadline(seconds, "the traced upgrade")
-    _ptrace(PTRACE_SEIZE, pid, PTRACE_O_TRACESYSGOOD)
+    _ptrace(PTRACE_SEIZE, pid, PTRACE_O_TRACESYSGOOD | PTRACE_O_TRACEEXEC)
     _ptrace(PTRACE_INTERRUPT, pid)
     child = None
     stops = 0
@@ -57,15 +59,33 @@ def at_system_call(pid, number, begin, act, seconds=60):
             raise AssertionError(f"keepd ended while it was traced: {status:#x}")
         event, got = status >> 16, os.WSTOPSIG(status)
         deliver = 0
+        here = None
         if got == SYSCALL_STOP:
-            stops += 1
-            if number is not None and stops == number:
-                act()
-                _ptrace(PTRACE_DETACH, pid)
-                code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-                return stops, code
+            here = stops = stops + 1
+        elif event == PTRACE_EVENT_EXEC:
+            here = THE_EXEC
         elif event != PTRACE_EVENT_STOP:
             deliver = got   # a signal on its way to keepd
+        if here is not None and here == number:
+            act()
+            _ptrace(PTRACE_DETACH, pid)
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            return stops, code
         if child is None:
             child = begin()
         _ptrace(PTRACE_SYSCALL, pid, deliver)
+
+
+def begin_upgrade(keepd, output):
+    """Starts `keepctl upgrade`; returns its pid. (Not a Popen: the tracer waits for all of our children.)"""
+    def begin():
+        null = os.open(os.devnull, os.O_RDONLY)
+        file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        try:
+            arguments = [str(program("keepctl")), "--socket", str(keepd.socket), "upgrade", "--force"]
+            return os.posix_spawn(arguments[0], arguments, dict(os.environ), file_actions=[
+                (os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, file, 1), (os.POSIX_SPAWN_DUP2, file, 2)])
+        finally:
+            os.close(null)
+            os.close(file)
+    return begin
