@@ -63,6 +63,10 @@ keep::Result<> Upgrader::begin(const control::UpgradeRequest& request) {
                "nothing to do: " + path + " is the build that runs (" + short_id(candidate_->image.build_id) + ")");
         return {};
     }
+    // Nothing of it has run: one that cannot read what we write is not even rehearsed.
+    const auto format = upgrade::choose_format(candidate_->image.formats);
+    if (!format) return refuse(keep::fail_in(path, format.error()).error());
+    format_ = *format;
     if (auto begun = rehearse(path, candidate_->fd.get(), [this](auto answer) { rehearsed(std::move(answer)); });
         !begun)
         return refuse(begun.error());
@@ -85,7 +89,7 @@ keep::Result<keep::sys::Fd> Upgrader::state_for_rehearsal() {
     // Streams and clients are still at work: the draft shows the candidate the form, the real ones follow at the exec.
     const upgrade::Handoff draft = begin_handoff();
     digest_ = upgrade::digest(host_.state(), host_.unknown_, draft);
-    return host_.estate_.live().sealed_copy(upgrade::encode(draft));
+    return host_.estate_.live().sealed_copy(upgrade::encode(draft), format_.minor);
 }
 
 bool Upgrader::child_ended(int pid, const keep::ExitStatus& status) {
@@ -222,7 +226,7 @@ keep::Error Upgrader::replace_image() {
     auto descriptors = upgrade::identify_descriptors(handoff);
     if (!descriptors) return put_back(descriptors.error());
     handoff.descriptors = std::move(*descriptors);
-    auto state = host_.estate_.live().sealed_copy(upgrade::encode(handoff));
+    auto state = host_.estate_.live().sealed_copy(upgrade::encode(handoff), format_.minor);
     if (!state) return put_back(state.error());
 
     keep::exec::Replacement with;
@@ -238,7 +242,8 @@ keep::Error Upgrader::replace_image() {
     with.keep.push_back(state->get());
     if (pinned_) with.keep.push_back(pinned_.get());
 
-    host_.log_.info("executing " + candidate_->path + " (build " + short_id(candidate_->image.build_id) + ")");
+    host_.log_.info("executing " + candidate_->path + " (build " + short_id(candidate_->image.build_id) +
+                    "), the state in format " + upgrade::to_text(format_));
     host_.log_.flush();
     systemd::notify_reloading(host_.now().time);
     systemd::notify_watchdog();

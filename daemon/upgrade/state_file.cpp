@@ -43,7 +43,7 @@ int rehearse(int state_fd) {
         return 1;
     }
     const Answer answer{version(), own_build_id(),
-                        std::to_string(checkpoint::format_major) + "." + std::to_string(checkpoint::format_minor),
+                        KEEPD_FORMAT,
                         digest(resumed->state, resumed->unknown, resumed->handoff), resumed->state.programs.size()};
     const std::string text = to_text(answer);
     return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0 ? 0 : 1;
