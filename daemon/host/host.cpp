@@ -86,6 +86,7 @@ keep::Result<> Host::resume(upgrade::Resumed resumed) {
     started_by_ = handoff.started_by;
     state_ = std::move(resumed.state);
     unknown_ = std::move(resumed.unknown);
+    unclaimed_ = std::move(resumed.unclaimed);
     origins_.soft_nofile = handoff.soft_nofile;
     log_.configure(state_.daemon.settings.log);
     if (auto loop = set_up_loop(); !loop) return loop;

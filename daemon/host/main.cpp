@@ -144,7 +144,12 @@ int resume(const host::Options& options, host::Log& log) {
     if (options.rolled_back) upgrade::forget_lost_clients(resumed->handoff);
     if (auto verified = upgrade::verify_descriptors(resumed->handoff); !verified)
         return fail_to_resume(log, verified.error());
-    for (const auto& stranger : upgrade::close_strangers(resumed->handoff, {options.resume_fd, upgrade::way_back_fd()}))
+    for (const auto& part : upgrade::carry_along(*resumed))
+        log.warning("the image before this one said of " + part + " what this one does not know; it is forgotten");
+    std::vector<int> further{options.resume_fd, upgrade::way_back_fd()};
+    for (const auto& carried : resumed->unclaimed)
+        further.push_back(carried.fd);
+    for (const auto& stranger : upgrade::close_strangers(resumed->handoff, further))
         log.warning("closed a descriptor that nobody handed over: " + stranger);
     (void)keep::exec::reserve_descriptors();
 

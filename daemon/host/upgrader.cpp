@@ -89,7 +89,7 @@ keep::Result<keep::sys::Fd> Upgrader::state_for_rehearsal() {
     // Streams and clients are still at work: the draft shows the candidate the form, the real ones follow at the exec.
     const upgrade::Handoff draft = begin_handoff();
     digest_ = upgrade::digest(host_.state(), host_.unknown_, draft);
-    return host_.estate_.live().sealed_copy(upgrade::encode(draft), format_.minor);
+    return host_.estate_.live().sealed_copy(upgrade::encode(draft, host_.unknown_), format_.minor);
 }
 
 bool Upgrader::child_ended(int pid, const keep::ExitStatus& status) {
@@ -226,7 +226,8 @@ keep::Error Upgrader::replace_image() {
     auto descriptors = upgrade::identify_descriptors(handoff);
     if (!descriptors) return put_back(descriptors.error());
     handoff.descriptors = std::move(*descriptors);
-    auto state = host_.estate_.live().sealed_copy(upgrade::encode(handoff), format_.minor);
+    handoff.descriptors.insert(handoff.descriptors.end(), host_.unclaimed_.begin(), host_.unclaimed_.end());
+    auto state = host_.estate_.live().sealed_copy(upgrade::encode(handoff, host_.unknown_), format_.minor);
     if (!state) return put_back(state.error());
 
     keep::exec::Replacement with;
@@ -238,6 +239,8 @@ keep::Error Upgrader::replace_image() {
     with.argv.insert(with.argv.begin() + 1, own.begin(), own.end());
     with.env = upgrade::for_new_image(host_.origins_.environment);
     with.keep = upgrade::carried_numbers(handoff);
+    for (const auto& carried : host_.unclaimed_)
+        with.keep.push_back(carried.fd);
     with.keep_is_marked = true; // born close-on-exec, all of them
     with.keep.push_back(state->get());
     if (pinned_) with.keep.push_back(pinned_.get());
