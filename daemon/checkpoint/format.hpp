@@ -7,7 +7,11 @@
 #pragma once
 
 #define KEEPD_FORMAT_MAJOR 1
+#ifndef KEEPD_NEXT
 #define KEEPD_FORMAT_MINOR 0
+#else
+#define KEEPD_FORMAT_MINOR 99 // of a release that is still to come (daemon/host/next.hpp)
+#endif
 
 #define KEEPD_FORMAT_JOINED(major, minor) #major "." #minor
 #define KEEPD_FORMAT_TEXT(major, minor) KEEPD_FORMAT_JOINED(major, minor)

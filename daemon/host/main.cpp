@@ -11,6 +11,7 @@
 #include "config/paths.hpp"
 #include "daemon/host/estate.hpp"
 #include "daemon/host/host.hpp"
+#include "daemon/host/next.hpp"
 #include "daemon/host/upgrader.hpp"
 #include "daemon/upgrade/candidate.hpp"
 #include "daemon/upgrade/guard.hpp"
@@ -151,6 +152,9 @@ int resume(const host::Options& options, host::Log& log) {
         further.push_back(carried.fd);
     for (const auto& stranger : upgrade::close_strangers(resumed->handoff, further))
         log.warning("closed a descriptor that nobody handed over: " + stranger);
+#ifdef KEEPD_NEXT
+    host::use_next_fields(*resumed, log);
+#endif
     (void)keep::exec::reserve_descriptors();
 
     host::Host host(options, std::move(origins), log);

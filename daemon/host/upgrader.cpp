@@ -9,6 +9,7 @@
 
 #include "daemon/core/step.hpp"
 #include "daemon/host/host.hpp"
+#include "daemon/host/next.hpp"
 #include "daemon/upgrade/environment.hpp"
 #include "daemon/upgrade/guard.hpp"
 #include "daemon/upgrade/state_file.hpp"
@@ -193,6 +194,9 @@ upgrade::Handoff Upgrader::begin_handoff() {
         for (const Member& member : run.members)
             carried.members.push_back({member.process.pid(), member.process.pidfd()});
     });
+#ifdef KEEPD_NEXT
+    add_next_fields(handoff);
+#endif
     return handoff;
 }
 

@@ -22,6 +22,9 @@ std::vector<int> few(const Handoff& handoff) {
         add(all, end);
     for (const auto& client : handoff.control.clients)
         add(all, client.fd);
+#ifdef KEEPD_NEXT
+    add(all, handoff.spare_fd);
+#endif
     return all;
 }
 

@@ -62,6 +62,10 @@ struct Handoff {
     std::vector<int> vaults;            // the four ends; empty: there are none
     int vault = 0;                      // the one that counts
     std::vector<CarriedFd> descriptors; // what was looked at: identify_descriptors()
+#ifdef KEEPD_NEXT                       // of a release that is still to come: daemon/host/next.hpp
+    std::string remark;
+    int spare_fd = -1;
+#endif
     bool operator==(const Handoff&) const = default;
 };
 
