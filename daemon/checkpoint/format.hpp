@@ -8,14 +8,14 @@
 
 #define KEEPD_FORMAT_MAJOR 1
 #ifndef KEEPD_NEXT
-#define KEEPD_FORMAT_MINOR 0
+#define KEEPD_FORMAT_MINOR 1
 #else
 #define KEEPD_FORMAT_MINOR 99 // of a release that is still to come (daemon/host/next.hpp)
 #endif
 
 #define KEEPD_FORMAT_JOINED(major, minor) #major "." #minor
 #define KEEPD_FORMAT_TEXT(major, minor) KEEPD_FORMAT_JOINED(major, minor)
-#define KEEPD_FORMAT KEEPD_FORMAT_TEXT(KEEPD_FORMAT_MAJOR, KEEPD_FORMAT_MINOR) // "1.0"
+#define KEEPD_FORMAT KEEPD_FORMAT_TEXT(KEEPD_FORMAT_MAJOR, KEEPD_FORMAT_MINOR) // "1.1"
 
 namespace keepd::checkpoint {
 
