@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "daemon/checkpoint/format.hpp"
+
 #ifndef KEEPD_VERSION
 #error "the build gives KEEPD_VERSION"
 #endif
@@ -14,15 +16,15 @@ namespace keepd {
 
 namespace {
 
-// Our own ELF note, what tells a keepd from any other program before anything of it runs. Type 1: version and the
-// formats of the checkpoint that this image reads, as text.
+// Our own ELF note, what tells a keepd from any other program before anything of it runs. Type 1, as text: version, and
+// the formats of the saved state that this image reads, the newest of each major ("1.4,2.0").
 struct Note {
     Elf64_Nhdr header;
     char name[8];
     char text[64];
 };
 
-#define KEEPD_NOTE_TEXT "version=" KEEPD_VERSION " format=1.0"
+#define KEEPD_NOTE_TEXT "version=" KEEPD_VERSION " format=" KEEPD_FORMAT
 static_assert(sizeof KEEPD_NOTE_TEXT <= sizeof(Note::text));
 
 extern "C" {

@@ -6,13 +6,11 @@
 #include <string>
 #include <string_view>
 
+#include "daemon/checkpoint/format.hpp"
 #include "daemon/core/state.hpp"
 #include "lib/base/error.hpp"
 
 namespace keepd::checkpoint {
-
-inline constexpr int format_major = 1; // another major is refused
-inline constexpr int format_minor = 0; // a newer minor may hold unknown optional fields
 
 // Records by key. Keys: "daemon", "program/NAME", and whatever the upgrade adds ("handoff").
 using Records = std::map<std::string, std::string, std::less<>>;

@@ -260,7 +260,7 @@ int Live::fd() const {
     return impl_->fd.get();
 }
 
-keep::Result<keep::sys::Fd> Live::sealed_copy(const Records& extra) const {
+keep::Result<keep::sys::Fd> Live::sealed_copy(const Records& extra, int minor) const {
     const auto failed = [](const keep::Error& error) { return keep::fail_in("checkpoint: sealed copy", error); };
     std::size_t extra_size = 0;
     for (const auto& [key, bytes] : extra) {
@@ -275,7 +275,9 @@ keep::Result<keep::sys::Fd> Live::sealed_copy(const Records& extra) const {
     // By write(2): a mapping of it would fault on each page.
     std::string chunk(page_size, '\0');
     chunk.reserve(chunk_size);
-    form::write_header(chunk.data(), impl_->header, form::Kind::sealed, {}, impl_->index.size() + extra.size());
+    Header header = impl_->header;
+    header.minor = minor;
+    form::write_header(chunk.data(), header, form::Kind::sealed, {}, impl_->index.size() + extra.size());
     keep::Result<> done;
     const auto flush = [&](std::size_t at_least) {
         if (done && chunk.size() > at_least) {

@@ -55,8 +55,9 @@ class Live {
 
     int fd() const;
     // A sealed memfd with exactly the living records (plus `extra`), for a rehearsal or an exec. Close-on-exec. Where
-    // both have a key, `extra`'s counts.
-    keep::Result<keep::sys::Fd> sealed_copy(const Records& extra) const;
+    // both have a key, `extra`'s counts. `minor`: of the format that its reader knows; the header says it, and nothing
+    // else depends on it: what an older reader does not know it keeps.
+    keep::Result<keep::sys::Fd> sealed_copy(const Records& extra, int minor = format_minor) const;
 
     struct Size {
         std::size_t keys = 0;

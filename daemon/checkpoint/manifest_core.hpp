@@ -163,6 +163,10 @@ constexpr void fields(Program& self, V& visit) {
     visit("restarts", self.restarts);
     visit("retry", self.retry);
     visit("last_exit", self.last_exit);
+#ifdef KEEPD_NEXT
+    visit("note", self.note);
+    visit("weight", self.weight, critical);
+#endif
 }
 
 template <class V>
@@ -211,6 +215,9 @@ constexpr void fields(Daemon& self, V& visit) {
     visit("last_reload", self.last_reload);
     visit("last_upgrade", self.last_upgrade);
     visit("last_adoption", self.last_adoption);
+#ifdef KEEPD_NEXT
+    visit("motto", self.motto);
+#endif
 }
 
 } // namespace keepd::core

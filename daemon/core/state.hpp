@@ -126,6 +126,10 @@ struct Program {
     std::uint64_t restarts = 0; // automatic ones, ever
     Retry retry;
     std::optional<LastExit> last_exit;
+#ifdef KEEPD_NEXT // of a release that is still to come: daemon/host/next.hpp
+    std::string note;
+    std::uint32_t weight = 0;
+#endif
     bool operator==(const Program&) const = default;
 };
 
@@ -181,6 +185,9 @@ struct Daemon {
     std::optional<Outcome> last_reload;
     std::optional<Outcome> last_upgrade;
     std::optional<Outcome> last_adoption; // of the programs of a keepd that was killed
+#ifdef KEEPD_NEXT
+    std::string motto;
+#endif
     bool operator==(const Daemon&) const = default;
 };
 

@@ -87,6 +87,7 @@ keep::Result<> Host::resume(upgrade::Resumed resumed) {
     state_ = std::move(resumed.state);
     unknown_ = std::move(resumed.unknown);
     heritage_ = Heritage(std::move(handoff.origins));
+    unclaimed_ = std::move(resumed.unclaimed);
     log_.configure(state_.daemon.settings.log);
     if (auto loop = set_up_loop(); !loop) return loop;
     if (auto resumed_estate = estate_.resume(handoff, header()); !resumed_estate) return resumed_estate;

@@ -115,7 +115,8 @@ class Host final : public control::Port {
     std::string started_by_; // path of the running image at the first start; "" if unknown
 
     core::State state_;
-    checkpoint::Unknown unknown_; // fields of a newer image, saved again with every record
+    checkpoint::Unknown unknown_;               // fields of a newer image, saved again with every record
+    std::vector<upgrade::CarriedFd> unclaimed_; // and the descriptors that they may name, open for its return
     Estate estate_;
     std::uint64_t closings_ = 0; // of the pump's streams that the estate knows of
     Trees trees_;

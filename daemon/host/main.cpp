@@ -11,6 +11,7 @@
 #include "config/paths.hpp"
 #include "daemon/host/estate.hpp"
 #include "daemon/host/host.hpp"
+#include "daemon/host/next.hpp"
 #include "daemon/host/upgrader.hpp"
 #include "daemon/upgrade/candidate.hpp"
 #include "daemon/upgrade/guard.hpp"
@@ -137,10 +138,17 @@ int resume(const host::Options& options, host::Log& log) {
     if (options.rolled_back) upgrade::forget_lost_clients(resumed->handoff);
     if (auto verified = upgrade::verify_descriptors(resumed->handoff); !verified)
         return fail_to_resume(log, verified.error());
+    for (const auto& part : upgrade::carry_along(*resumed))
+        log.warning("the image before this one said of " + part + " what this one does not know; it is forgotten");
     std::vector<int> own = log.descriptors();
     own.insert(own.end(), {options.resume_fd, upgrade::way_back_fd()});
+    for (const auto& carried : resumed->unclaimed)
+        own.push_back(carried.fd);
     for (const auto& stranger : upgrade::close_strangers(resumed->handoff, own))
         log.warning("closed a descriptor that nobody handed over: " + stranger);
+#ifdef KEEPD_NEXT
+    host::use_next_fields(*resumed, log);
+#endif
     (void)keep::exec::reserve_descriptors();
 
     host::Host host(options, {}, log);

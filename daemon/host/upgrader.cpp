@@ -9,6 +9,7 @@
 
 #include "daemon/core/step.hpp"
 #include "daemon/host/host.hpp"
+#include "daemon/host/next.hpp"
 #include "daemon/upgrade/environment.hpp"
 #include "daemon/upgrade/guard.hpp"
 #include "daemon/upgrade/state_file.hpp"
@@ -65,6 +66,10 @@ keep::Result<> Upgrader::begin(const control::UpgradeRequest& request) {
                "nothing to do: " + path + " is the build that runs (" + short_id(candidate_->image.build_id) + ")");
         return {};
     }
+    // Nothing of it has run: one that cannot read what we write is not even rehearsed.
+    const auto format = upgrade::choose_format(candidate_->image.formats);
+    if (!format) return refuse(keep::fail_in(path, format.error()).error());
+    format_ = *format;
     if (auto begun = rehearse(path, candidate_->fd.get(), [this](auto answer) { rehearsed(std::move(answer)); });
         !begun)
         return refuse(begun.error());
@@ -87,7 +92,7 @@ keep::Result<keep::sys::Fd> Upgrader::state_for_rehearsal() {
     // Streams and clients are still at work: the draft shows the candidate the form, the real ones follow at the exec.
     const upgrade::Handoff draft = begin_handoff();
     digest_ = upgrade::digest(host_.state(), host_.unknown_, draft);
-    return host_.estate_.live().sealed_copy(upgrade::encode(draft));
+    return host_.estate_.live().sealed_copy(upgrade::encode(draft, host_.unknown_), format_.minor);
 }
 
 bool Upgrader::child_ended(int pid, const keep::ExitStatus& status) {
@@ -192,6 +197,9 @@ upgrade::Handoff Upgrader::begin_handoff() {
         for (const Member& member : run.members)
             carried.members.push_back({member.process.pid(), member.process.pidfd()});
     });
+#ifdef KEEPD_NEXT
+    add_next_fields(handoff);
+#endif
     return handoff;
 }
 
@@ -225,7 +233,8 @@ keep::Error Upgrader::replace_image() {
     auto descriptors = upgrade::identify_descriptors(handoff);
     if (!descriptors) return put_back(descriptors.error());
     handoff.descriptors = std::move(*descriptors);
-    auto state = host_.estate_.live().sealed_copy(upgrade::encode(handoff));
+    handoff.descriptors.insert(handoff.descriptors.end(), host_.unclaimed_.begin(), host_.unclaimed_.end());
+    auto state = host_.estate_.live().sealed_copy(upgrade::encode(handoff, host_.unknown_), format_.minor);
     if (!state) return put_back(state.error());
 
     keep::exec::Replacement with;
@@ -238,11 +247,14 @@ keep::Error Upgrader::replace_image() {
     with.argv.insert(with.argv.begin() + 1, own.begin(), own.end());
     with.env = upgrade::for_new_image(host_.heritage_.environment());
     with.keep = upgrade::carried_numbers(handoff);
+    for (const auto& carried : host_.unclaimed_)
+        with.keep.push_back(carried.fd);
     with.keep_is_marked = true; // born close-on-exec, all of them
     with.keep.push_back(state->get());
     if (pinned_) with.keep.push_back(pinned_.get());
 
-    host_.log_.info("executing " + candidate_->path + " (build " + short_id(candidate_->image.build_id) + ")");
+    host_.log_.info("executing " + candidate_->path + " (build " + short_id(candidate_->image.build_id) +
+                    "), the state in format " + upgrade::to_text(format_));
     host_.log_.flush();
     systemd::notify_reloading(host_.now().time);
     systemd::notify_watchdog();

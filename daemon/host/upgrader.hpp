@@ -9,6 +9,7 @@
 
 #include "daemon/control/port.hpp"
 #include "daemon/upgrade/candidate.hpp"
+#include "daemon/upgrade/format_choice.hpp"
 #include "daemon/upgrade/handoff.hpp"
 #include "daemon/upgrade/rehearsal.hpp"
 #include "lib/base/error.hpp"
@@ -50,6 +51,7 @@ class Upgrader {
     std::optional<upgrade::Candidate> candidate_;
     keep::sys::Fd pinned_;                  // the running image, to come back to
     std::optional<upgrade::Answer> answer_; // the candidate's, while the running image is rehearsed
+    upgrade::Format format_;                // in which the state is written for it
     std::unique_ptr<upgrade::Rehearsal> rehearsal_;
     std::string digest_; // of the state that was rehearsed
     bool rehearse_only_ = false;

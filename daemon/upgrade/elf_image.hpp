@@ -13,7 +13,7 @@ namespace keepd::upgrade {
 
 struct ElfImage {
     std::string version;  // of keepd's note
-    std::string formats;  // of the checkpoint that it reads: "1.0"
+    std::string formats;  // of the saved state that it reads, the newest of each major: "1.0", "1.4,2.0"
     std::string build_id; // hex
     bool operator==(const ElfImage&) const = default;
 };

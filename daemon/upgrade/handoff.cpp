@@ -22,6 +22,9 @@ std::vector<int> few(const Handoff& handoff) {
         add(all, end);
     for (const auto& client : handoff.control.clients)
         add(all, client.fd);
+#ifdef KEEPD_NEXT
+    add(all, handoff.spare_fd);
+#endif
     return all;
 }
 
@@ -83,8 +86,6 @@ keep::Result<> verify_descriptors(const Handoff& handoff) {
             return keep::fail("descriptor " + std::to_string(used[i]) + " was handed over, but it is not open");
     std::vector<int> looked_at;
     for (const auto& was : handoff.descriptors) {
-        if (!std::ranges::binary_search(used, was.fd))
-            return keep::fail("descriptors were handed over that nothing uses");
         const auto now = keep::sys::identify(was.fd);
         if (!now) return keep::fail_in("descriptor " + std::to_string(was.fd), now.error());
         if (CarriedFd{was.fd, now->device, now->inode, now->type} != was)
@@ -97,6 +98,16 @@ keep::Result<> verify_descriptors(const Handoff& handoff) {
         if (!std::ranges::binary_search(looked_at, fd))
             return keep::fail("descriptor " + std::to_string(fd) + " is used, but was not handed over");
     return {};
+}
+
+std::vector<CarriedFd> take_unclaimed(Handoff& handoff) {
+    std::vector<int> used = carried_numbers(handoff);
+    std::ranges::sort(used);
+    const auto claimed = [&](const CarriedFd& carried) { return std::ranges::binary_search(used, carried.fd); };
+    const auto first = std::ranges::stable_partition(handoff.descriptors, claimed);
+    std::vector<CarriedFd> unclaimed(first.begin(), first.end());
+    handoff.descriptors.erase(first.begin(), first.end());
+    return unclaimed;
 }
 
 void forget_lost_clients(Handoff& handoff) {

@@ -63,6 +63,10 @@ struct Handoff {
     std::vector<int> vaults;            // the four ends; empty: there are none
     int vault = 0;                      // the one that counts
     std::vector<CarriedFd> descriptors; // what was looked at: identify_descriptors()
+#ifdef KEEPD_NEXT                       // of a release that is still to come: daemon/host/next.hpp
+    std::string remark;
+    int spare_fd = -1;
+#endif
     bool operator==(const Handoff&) const = default;
 };
 
@@ -76,8 +80,11 @@ std::vector<int> carried_numbers(const Handoff& handoff);
 keep::Result<std::vector<CarriedFd>> identify_descriptors(const Handoff& handoff);
 
 // In the new image: each named descriptor is open, and is what it was as far as it was looked at; nothing is changed.
-// Error: the first that is not, by number.
+// Error: the first that is not, by number. (A newer image may have listed more than this one knows a use for.)
 keep::Result<> verify_descriptors(const Handoff& handoff);
+
+// Takes the descriptors out of the list that nothing in the handoff uses.
+std::vector<CarriedFd> take_unclaimed(Handoff& handoff);
 
 // In an image that an upgrade was rolled back to: takes out the clients (and a control socket) whose descriptors are
 // not what they were. The image that failed may have closed them.

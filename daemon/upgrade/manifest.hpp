@@ -65,6 +65,10 @@ constexpr void fields(Handoff& self, V& visit) {
     visit("vaults", self.vaults);
     visit("vault", self.vault);
     visit("descriptors", self.descriptors);
+#ifdef KEEPD_NEXT
+    visit("remark", self.remark);
+    visit("spare_fd", self.spare_fd);
+#endif
 }
 
 } // namespace keepd::upgrade

@@ -13,8 +13,8 @@
 
 namespace keepd::upgrade {
 
-checkpoint::Records encode(const Handoff& handoff) {
-    return {{handoff_key, checkpoint::save(handoff)}};
+checkpoint::Records encode(const Handoff& handoff, const checkpoint::Unknown& unknown) {
+    return {{handoff_key, checkpoint::save(handoff, unknown.of(handoff_key))}};
 }
 
 keep::Result<Resumed> read_state(int fd) {
@@ -22,18 +22,34 @@ keep::Result<Resumed> read_state(int fd) {
     if (!loaded) return std::unexpected(loaded.error());
     const auto record = loaded->records.find(handoff_key);
     if (record == loaded->records.end()) return keep::fail("the state holds no handoff");
-    auto handoff = checkpoint::restore<Handoff>(record->second);
-    if (!handoff) return keep::fail_in(handoff_key, handoff.error());
-    loaded->records.erase(record);
     checkpoint::Unknown unknown;
+    checkpoint::Kept kept;
+    auto handoff = checkpoint::restore<Handoff>(record->second, &kept);
+    if (!handoff) return keep::fail_in(handoff_key, handoff.error());
+    if (!kept.empty()) unknown.records.emplace(handoff_key, std::move(kept));
+    loaded->records.erase(record);
     auto state = checkpoint::decode(loaded->records, unknown);
     if (!state) return std::unexpected(state.error());
-    return Resumed{loaded->header, std::move(*state), std::move(unknown), std::move(*handoff)};
+    return Resumed{loaded->header, std::move(*state), std::move(unknown), std::move(*handoff), {}};
+}
+
+std::vector<std::string> carry_along(Resumed& resumed) {
+    std::vector<std::string> ended;
+    auto unclaimed = take_unclaimed(resumed.handoff);
+    const auto kept = resumed.unknown.records.find(handoff_key);
+    if (kept == resumed.unknown.records.end()) return ended;
+    resumed.unclaimed = std::move(unclaimed);
+    std::erase_if(kept->second, [&](const auto& entry) {
+        if (entry.second.only_with) ended.push_back(entry.first);
+        return entry.second.only_with.has_value();
+    });
+    if (kept->second.empty()) resumed.unknown.forget(handoff_key);
+    return ended;
 }
 
 std::string digest(const core::State& state, const checkpoint::Unknown& unknown, const Handoff& handoff) {
     auto records = checkpoint::encode(state, unknown);
-    records.merge(encode(handoff));
+    records.merge(encode(handoff, unknown));
     return checkpoint::digest(records);
 }
 
@@ -46,11 +62,10 @@ int rehearse(int state_fd) {
     }
     const auto resumed = read_state(state_fd);
     if (!resumed) {
-        std::fprintf(stderr, "%s\n", resumed.error().message.c_str());
+        std::fprintf(stderr, "keepd %s can't take this state over: %s\n", version(), resumed.error().message.c_str());
         return 1;
     }
-    const Answer answer{version(), own_build_id(),
-                        std::to_string(checkpoint::format_major) + "." + std::to_string(checkpoint::format_minor),
+    const Answer answer{version(), own_build_id(), KEEPD_FORMAT,
                         digest(resumed->state, resumed->unknown, resumed->handoff), resumed->state.programs.size()};
     const std::string text = to_text(answer);
     return std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0 ? 0 : 1;

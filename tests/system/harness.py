@@ -84,7 +84,8 @@ def program(name):
     """Path of something built: keepd, keepd-b, keepctl, victim."""
     places = {"keepd": "daemon/host/keepd", "keepd-b": "daemon/host/keepd-b", "keepctl": "daemon/ctl/keepctl",
               "victim": "tests/system/victim", "impostor": "tests/system/impostor",
-              "bad-image": "tests/system/bad-image"}
+              "bad-image": "tests/system/bad-image",
+              "keepd-next": "tests/system/next/keepd-next"}
     path = build / places[name]
     return without_debug_information(path) if name.startswith("keepd") else path
 
