@@ -163,6 +163,38 @@ def a_refused_file_is_not_tried_again_until_it_changes():
 
 
 @scenario
+def a_file_that_was_rolled_back_is_not_tried_again():
+    with watching() as keepd:
+        place = {}
+        for name, source in (("keepd-a", "keepd"), ("keepd-abort-0", "bad-image"), ("keepd-c", "keepd-b")):
+            place[name] = keepd.directory / name
+            shutil.copyfile(program(source), place[name])
+            place[name].chmod(0o755)
+        current = keepd.directory / "current"
+
+        def switch(name):
+            (keepd.directory / "link.new").symlink_to(name)
+            os.rename(keepd.directory / "link.new", current)
+        switch("keepd-a")
+        keepd.daemon["upgrade"]["binary"] = str(current)
+        keepd.write(keepd.programs)
+        keepd.start()
+        with keepd.events() as events:
+            let_a_while_pass(events)
+            before = one(keepd)
+            attempts = begun(events)      # keepd-a is the build that runs, in another file
+            switch("keepd-abort-0")
+            reason = await_refusal(events)["text"]
+            check("rolled back" in reason, f"the reason: {reason}")
+            let_a_while_pass(events)
+            check_equal((begun(events), keepd.generation()), (attempts + 1, 1), "attempts and generation")
+            check("rolled back" in keepd.upgrade("--if-changed", expect=1).stderr, "who asks is told the reason")
+            switch("keepd-c")
+            await_upgrade(events)
+            check_equal(one(keepd), before, "the program")
+
+
+@scenario
 def files_that_follow_each_other_inside_the_interval():
     with watching(min_interval="1h").start() as keepd, keepd.events() as events:
         files = []
