@@ -278,6 +278,19 @@ def if_changed_tells_what_there_is_to_do():
 
 
 @scenario
+def what_was_refused_is_known_after_a_crash():
+    with Keepd({"one": victim("pause")}).start() as keepd:
+        path = keepd.directory / "candidate"
+        path.touch(0o755)
+        keepd.keepctl("upgrade", "--if-changed", path, expect=4)
+        keepd.kill(signal.SIGKILL)
+        keepd.wait()
+        keepd.start()
+        again = keepd.keepctl("upgrade", "--if-changed", path, expect=1).stderr
+        check("not tried again" in again and "it is empty" in again, f"the reason: {again!r}")
+
+
+@scenario
 def if_changed_joins_an_upgrade_to_the_same_file():
     settings = {"upgrade": {"rehearsal_timeout": "1s"}}
     with Keepd({"one": victim("pause")}, daemon=settings).start() as keepd, keepd.control() as first, \
