@@ -47,6 +47,8 @@ constexpr Field<MainDraft> control_fields[] = {
 constexpr Field<MainDraft> upgrade_fields[] = {
     {"binary",
      [](Reader& in, const Slot& slot, MainDraft& draft) { in.file_path(slot.top, draft.daemon.upgrade.binary); }},
+    {"watch_binary",
+     [](Reader& in, const Slot& slot, MainDraft& draft) { in.boolean(slot.top, draft.daemon.upgrade.watch_binary); }},
     {"rehearsal_timeout",
      [](Reader& in, const Slot& slot, MainDraft& draft) {
          in.duration(slot.top, draft.daemon.upgrade.rehearsal_timeout, Zero::refused);

@@ -154,10 +154,11 @@ struct Control {
 };
 
 struct Upgrade {
-    std::string binary; // empty: the path keepd was started by
+    std::string binary;        // empty: the path keepd was started by
+    bool watch_binary = false; // upgrade by itself when another file lies at that path
     Duration rehearsal_timeout = 10s;
     Duration commit_timeout = 15s; // from the exec to the new image's commit; then the old one comes back
-    Duration min_interval = 10s;   // between upgrades that no operator's keepctl asked for (signals)
+    Duration min_interval = 10s;   // between upgrades that no operator's keepctl asked for (signals, the watch)
     bool operator==(const Upgrade&) const = default;
 };
 

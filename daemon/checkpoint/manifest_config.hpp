@@ -190,6 +190,7 @@ constexpr void fields(Upgrade& self, V& visit) {
     visit("rehearsal_timeout", self.rehearsal_timeout);
     visit("commit_timeout", self.commit_timeout);
     visit("min_interval", self.min_interval);
+    visit("watch_binary", self.watch_binary);
 }
 
 template <class V>

@@ -187,9 +187,26 @@ template <class V>
 constexpr void fields(Over&, V&) {}
 
 template <class V>
+constexpr void fields(FileIdentity& self, V& visit) {
+    visit("device", self.device);
+    visit("inode", self.inode);
+    visit("size", self.size);
+    visit("modified_ns", self.modified_ns);
+    visit("mode", self.mode);
+    visit("owner", self.owner);
+}
+
+template <class V>
+constexpr void fields(Refused& self, V& visit) {
+    visit("file", self.file);
+    visit("text", self.text);
+}
+
+template <class V>
 constexpr void fields(Upgrading& self, V& visit) {
     visit("began", self.began);
     visit("binary", self.binary);
+    visit("file", self.file);
 }
 
 template <class V>
@@ -197,6 +214,7 @@ constexpr void fields(Deferred& self, V& visit) {
     visit("reload", self.reload);
     visit("shutdowns", self.shutdowns, critical);
     visit("upgrade_at", self.upgrade_at);
+    visit("upgrade_if_changed", self.upgrade_if_changed);
 }
 
 template <class V>
@@ -215,6 +233,8 @@ constexpr void fields(Daemon& self, V& visit) {
     visit("last_reload", self.last_reload);
     visit("last_upgrade", self.last_upgrade);
     visit("last_adoption", self.last_adoption);
+    visit("refused", self.refused);
+    visit("binary_seen", self.binary_seen);
 #ifdef KEEPD_NEXT
     visit("motto", self.motto);
 #endif

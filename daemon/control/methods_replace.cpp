@@ -60,9 +60,11 @@ std::optional<Answer> upgrade(Call& call) {
     request.binary = parameters.text("binary").value_or("");
     request.force = parameters.flag("force", false);
     request.rehearse_only = parameters.flag("rehearse_only", false);
+    request.if_changed = parameters.flag("if_changed", false);
     request.uid = call.caller.uid;
     const bool wait = parameters.flag("wait", true) && !call.request.oneway;
     if (const auto wrong = parameters.wrong()) return invalid_parameter(*wrong);
+    if (request.if_changed && (request.force || request.rehearse_only)) return invalid_parameter("if_changed");
 
     const Identity identity = call.port.identity();
     const json before = {{"from", {{"version", identity.version}, {"build_id", identity.build_id}}},

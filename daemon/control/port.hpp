@@ -28,6 +28,7 @@ struct UpgradeRequest {
     std::string binary; // empty: upgrade.binary, or the path keepd was started by
     bool force = false;
     bool rehearse_only = false;
+    bool if_changed = false; // not for the running file, nor again for one that was refused
     std::uint32_t uid = 0;
 };
 
@@ -52,7 +53,8 @@ class Port {
     // what is done. (Without an implementation of its own the config is read twice.)
     virtual std::expected<core::PlanDiff, std::vector<std::string>> prepare_reload() { return plan(); }
     // Begins an upgrade. Its end comes by Server::upgrade_ended(), here or in the next image. Error: refused at once;
-    // code EBUSY where another one is under way or keepd is shutting down.
+    // code EBUSY where another one is under way or keepd is shutting down. With if_changed one that is under way for
+    // the same file is as good as begun.
     virtual keep::Result<> begin_upgrade(const UpgradeRequest&) = 0;
     virtual void reopen_logs() = 0;
     virtual std::map<std::string, logs::StreamStatus> log_status() const = 0;

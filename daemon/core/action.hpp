@@ -45,8 +45,10 @@ struct ApplySettings {
 };
 // Read the config and report PlanLoaded or PlanRefused.
 struct BeginReload {};
-// Begin an upgrade that a signal asked for.
-struct BeginUpgrade {};
+// Begin an upgrade that a signal asked for, or the watch: then only if what lies there is new and was not refused.
+struct BeginUpgrade {
+    bool if_changed = false;
+};
 // Leave the loop; keepd ends with this exit code.
 struct Quit {
     int code = 0;

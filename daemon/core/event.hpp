@@ -85,8 +85,15 @@ struct ShutdownAsked {
 // A signal asked for an upgrade: waits for min_interval and for a running upgrade. (keepctl's goes to the host
 // directly, which asks upgrade_refusal() first, and reports UpgradeBegun.)
 struct UpgradeSignalled {};
+// Another file than before lies at the binary's path and has come to rest: asks for an upgrade, which waits as a
+// signal's does, unless it is the running one.
+struct BinaryChanged {
+    FileIdentity file;
+    bool running = false;
+};
 struct UpgradeBegun {
     std::string binary;
+    std::optional<FileIdentity> file{}; // what lies there; nothing: no file
 };
 // Refused, failed, or (first event of the new image) done. ok with the same build: nothing to do.
 struct UpgradeFinished {
@@ -94,6 +101,7 @@ struct UpgradeFinished {
     bool replaced = false; // this is the new image: generation counts up
     std::string text;
     bool rehearsal_only = false; // says nothing of upgrades that were meant
+    bool blameless = false;      // failed, but not for what the candidate is
 };
 
 // This keepd goes on with the state of one that was killed. What was learned of the time in between has been reported
@@ -105,6 +113,6 @@ struct Recovered {
 
 using Event = std::variant<StartAsked, StopAsked, RestartAsked, SignalAsked, Spawned, SpawnFailed, Exited, TreeEmpty,
                            Survived, TimePassed, PlanLoaded, PlanRefused, ReloadAsked, ShutdownAsked, UpgradeSignalled,
-                           UpgradeBegun, UpgradeFinished, Recovered>;
+                           BinaryChanged, UpgradeBegun, UpgradeFinished, Recovered>;
 
 } // namespace keepd::core

@@ -130,7 +130,7 @@ void compare_output(Changes& changes, const std::string& field, const config::Ou
                                   subreaper, upgrade] = daemon;
     [[maybe_unused]] const auto& [level, target] = log;
     [[maybe_unused]] const auto& [socket, mode, group] = control;
-    [[maybe_unused]] const auto& [binary, rehearsal_timeout, commit_timeout, min_interval] = upgrade;
+    [[maybe_unused]] const auto& [binary, watch_binary, rehearsal_timeout, commit_timeout, min_interval] = upgrade;
 }
 
 } // namespace
@@ -197,6 +197,7 @@ std::vector<FieldChange> changed_fields(const config::Daemon& from, const config
     changes.compare("shutdown_timeout", live, from.shutdown_timeout, to.shutdown_timeout);
     changes.compare("subreaper", live, from.subreaper, to.subreaper);
     changes.compare("upgrade.binary", live, from.upgrade.binary, to.upgrade.binary);
+    changes.compare("upgrade.watch_binary", live, from.upgrade.watch_binary, to.upgrade.watch_binary);
     changes.compare("upgrade.rehearsal_timeout", live, from.upgrade.rehearsal_timeout, to.upgrade.rehearsal_timeout);
     changes.compare("upgrade.commit_timeout", live, from.upgrade.commit_timeout, to.upgrade.commit_timeout);
     changes.compare("upgrade.min_interval", live, from.upgrade.min_interval, to.upgrade.min_interval);

@@ -20,7 +20,7 @@ void recover(Turn& turn, const Recovered& recovered) {
         if (const auto* stopping = std::get_if<Stopping>(&program.phase); stopping != nullptr && stopping->rung > 0)
             signal_again(turn, program, *stopping);
     }
-    if (daemon.upgrading) finish_upgrade(turn, {false, false, "interrupted: keepd was killed during it", false});
+    if (daemon.upgrading) finish_upgrade(turn, {false, false, "interrupted: keepd was killed during it", false, true});
 }
 
 } // namespace keepd::core

@@ -157,16 +157,38 @@ struct Over {
 };
 using Stage = std::variant<Serving, ShuttingDown, Over>;
 
+// Which file it is, and whether it is still as it was: a file of another content has another identity, a file of
+// another identity may have the same content.
+struct FileIdentity {
+    std::uint64_t device = 0;
+    std::uint64_t inode = 0;
+    std::uint64_t size = 0;
+    std::int64_t modified_ns = 0;
+    std::uint32_t mode = 0; // a file that was refused for its mode or owner is another one once that is mended
+    std::uint32_t owner = 0;
+    bool operator==(const FileIdentity&) const = default;
+};
+
+// A candidate that failed: not tried again until it changes, unless an operator insists.
+struct Refused {
+    FileIdentity file;
+    std::string text; // how it ended
+    bool operator==(const Refused&) const = default;
+};
+
 // An upgrade that is being rehearsed or carried out. Requests that must wait for its end are kept beside it.
 struct Upgrading {
     Time began;
     std::string binary;
+    std::optional<FileIdentity> file{}; // what lay there then
     bool operator==(const Upgrading&) const = default;
 };
 struct Deferred {
     bool reload = false;
-    int shutdowns = 0;              // 2 or more: at once
-    std::optional<Time> upgrade_at; // a SIGUSR2 inside upgrade.min_interval, or during an upgrade, waits until then
+    int shutdowns = 0; // 2 or more: at once
+    // A SIGUSR2 or another binary, inside upgrade.min_interval or during an upgrade, waits until then.
+    std::optional<Time> upgrade_at;
+    bool upgrade_if_changed = false; // only the watch asked for it
     bool operator==(const Deferred&) const = default;
 };
 
@@ -184,7 +206,9 @@ struct Daemon {
     std::optional<Time> last_upgrade_began; // for upgrade.min_interval
     std::optional<Outcome> last_reload;
     std::optional<Outcome> last_upgrade;
-    std::optional<Outcome> last_adoption; // of the programs of a keepd that was killed
+    std::optional<Outcome> last_adoption;    // of the programs of a keepd that was killed
+    std::vector<Refused> refused;            // the newest last; a few
+    std::optional<FileIdentity> binary_seen; // what lay at the binary's path when the watch last told; no news any more
 #ifdef KEEPD_NEXT
     std::string motto;
 #endif

@@ -50,6 +50,7 @@ void take(Turn& turn, const Event& event) {
                    [&](const ReloadAsked&) { ask_reload(turn); },
                    [&](const ShutdownAsked& e) { ask_shutdown(turn, e.by); },
                    [&](const UpgradeSignalled&) { signal_upgrade(turn); },
+                   [&](const BinaryChanged& e) { binary_changed(turn, e); },
                    [&](const UpgradeBegun& e) { begin_upgrade(turn, e); },
                    [&](const UpgradeFinished& e) { finish_upgrade(turn, e); },
                    [&](const Recovered& e) { recover(turn, e); },
@@ -90,6 +91,11 @@ std::optional<std::string> upgrade_refusal(const State& state) {
     if (state.daemon.upgrading) return "an upgrade is under way";
     if (!serving(state)) return "keepd is shutting down";
     return std::nullopt;
+}
+
+const Refused* refused_before(const Daemon& daemon, const FileIdentity& file) {
+    const auto found = std::ranges::find(daemon.refused, file, &Refused::file);
+    return found == daemon.refused.end() ? nullptr : &*found;
 }
 
 RunId live_run(const Program& program) {

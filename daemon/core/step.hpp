@@ -25,6 +25,9 @@ void rebuild_agenda(State& state);
 // nothing: it can.
 std::optional<std::string> upgrade_refusal(const State& state);
 
+// The refusal of this very file, unchanged since; nullptr: none is known.
+const Refused* refused_before(const Daemon& daemon, const FileIdentity& file);
+
 // The program's live run; 0 if no process of it is known to exist.
 RunId live_run(const Program& program);
 

@@ -7,10 +7,11 @@
 namespace keepd::core {
 
 void signal_upgrade(Turn& turn);
+void binary_changed(Turn& turn, const BinaryChanged& changed);
 void begin_upgrade(Turn& turn, const UpgradeBegun& begun);
 void finish_upgrade(Turn& turn, const UpgradeFinished& finished);
 
-// An upgrade that a signal asked for may be due.
+// An upgrade that a signal or the watch asked for may be due.
 void upgrade_due(Turn& turn);
 
 // When it is; nothing: none waits, or it waits for the end of another.

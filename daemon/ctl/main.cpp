@@ -212,8 +212,14 @@ class CommandLine {
             return upgrade(given.common, given.upgrade, given.waiting());
         });
         upgrades->add_option("PATH", given.upgrade.binary, "the new binary (default: the configured one)");
-        upgrades->add_flag("--rehearse-only", given.upgrade.rehearse_only, "try it on the real state, change nothing");
-        upgrades->add_flag("--force", given.upgrade.force, "also the same build");
+        CLI::Option* rehearse = upgrades->add_flag("--rehearse-only", given.upgrade.rehearse_only,
+                                                   "try it on the real state, change nothing");
+        CLI::Option* force = upgrades->add_flag("--force", given.upgrade.force, "also the same build");
+        upgrades
+            ->add_flag("--if-changed", given.upgrade.if_changed,
+                       "only if it is another file than the running one, and has not been refused before")
+            ->excludes(rehearse)
+            ->excludes(force);
         waits(upgrades);
         verb("reopen-logs", "open all log files anew by their paths", [&] { return reopen_logs(given.common); });
         waits(verb("shutdown", "stop every program, then keepd",

@@ -66,6 +66,7 @@ ExitCode reload(const Common& common, bool dry_run, const Waiting& waiting) {
 ExitCode upgrade(const Common& common, const UpgradeOptions& options, const Waiting& waiting) {
     json parameters = {{"force", options.force}, {"rehearse_only", options.rehearse_only}, {"wait", waiting.wait}};
     if (!options.binary.empty()) parameters["binary"] = options.binary;
+    if (options.if_changed) parameters["if_changed"] = true; // unknown to older versions, which are asked without it
     return show(common, ask(common, "Upgrade", parameters, waiting), upgrade_text);
 }
 

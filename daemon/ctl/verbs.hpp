@@ -34,6 +34,7 @@ struct UpgradeOptions {
     std::string binary; // empty: the configured one; else absolute
     bool force = false;
     bool rehearse_only = false;
+    bool if_changed = false;
 };
 ExitCode upgrade(const Common&, const UpgradeOptions&, const Waiting&);
 ExitCode reopen_logs(const Common&);

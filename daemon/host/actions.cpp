@@ -5,6 +5,7 @@
 #include "daemon/core/describe.hpp"
 #include "daemon/host/host.hpp"
 #include "daemon/host/upgrader.hpp"
+#include "daemon/upgrade/file_identity.hpp"
 #include "lib/sys/process.hpp"
 #include "systemd/notify.hpp"
 
@@ -73,8 +74,30 @@ void Host::perform(const core::ApplySettings& action) {
         else
             log_.error("control: the socket stays as it was: " + bound.error().message);
     }
+    if (concerns("upgrade.binary") || concerns("upgrade.watch_binary")) watch_binary();
     if (concerns("subreaper"))
         if (const auto set = keep::sys::set_child_subreaper(settings.subreaper); !set) log_.error(set.error().message);
+}
+
+std::string Host::binary_path() const {
+    const std::string& configured = state_.daemon.settings.upgrade.binary;
+    return configured.empty() ? started_by_ : configured;
+}
+
+void Host::watch_binary() {
+    binary_watch_.reset();
+    if (!state_.daemon.settings.upgrade.watch_binary) return;
+    const std::string path = binary_path();
+    if (path.empty())
+        return log_.error("upgrade.watch_binary: keepd can't tell the path it was started by; set upgrade.binary");
+    auto watch = upgrade::BinaryWatch::begin(
+        *loop_, path, state_.daemon.binary_seen,
+        [this](const core::FileIdentity& file) {
+            submit(core::BinaryChanged{file, file == upgrade::identify_running()});
+        },
+        [this](const std::string& problem) { log_.error("upgrade.watch_binary: " + problem); });
+    if (!watch) return log_.error("upgrade.watch_binary: " + watch.error().message);
+    binary_watch_ = std::move(*watch);
 }
 
 void Host::perform(const core::BeginReload&) {
@@ -93,9 +116,11 @@ void Host::perform(const core::BeginReload&) {
     ready_due_ = true; // told when the plan has been applied
 }
 
-void Host::perform(const core::BeginUpgrade&) {
+void Host::perform(const core::BeginUpgrade& action) {
+    control::UpgradeRequest request;
+    request.if_changed = action.if_changed;
     // Any other refusal has become an event already.
-    if (const auto begun = upgrader_->begin({}); !begun && begun.error().code == EBUSY)
+    if (const auto begun = upgrader_->begin(request); !begun && begun.error().code == EBUSY)
         log_.error("upgrade refused: " + begun.error().message);
 }
 

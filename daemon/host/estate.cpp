@@ -17,10 +17,6 @@ namespace {
 // So many single messages are worth a look at how many of them still count.
 constexpr std::size_t worth_a_compaction = 2048;
 
-std::string file_in(const std::string& runtime_dir) {
-    return runtime_dir + "/checkpoint";
-}
-
 // A new one, that replaces an older one's name.
 keep::Result<keep::sys::Fd> new_file(const std::string& path) {
     const std::string fresh = path + ".new";
@@ -33,6 +29,10 @@ keep::Result<keep::sys::Fd> new_file(const std::string& path) {
 
 } // namespace
 
+std::string checkpoint_file(const std::string& runtime_dir) {
+    return runtime_dir + "/checkpoint";
+}
+
 std::string ending_mark(const std::string& runtime_dir) {
     return runtime_dir + "/ending";
 }
@@ -42,10 +42,10 @@ keep::Result<> Estate::begin(const checkpoint::Header& header, const std::string
     store_is_sure_ = systemd::store() == systemd::Store::yes;
     keep::sys::Fd backing;
     if (store_is_sure_) {
-        (void)::unlink(file_in(runtime_dir).c_str());
-    } else if (auto file = new_file(file_in(runtime_dir)); file) {
+        (void)::unlink(checkpoint_file(runtime_dir).c_str());
+    } else if (auto file = new_file(checkpoint_file(runtime_dir)); file) {
         backing = std::move(*file);
-        file_ = file_in(runtime_dir);
+        file_ = checkpoint_file(runtime_dir);
     } else {
         log_.warning("a crash of keepd could not be survived: " + file.error().message);
     }
@@ -94,7 +94,7 @@ keep::Result<> Estate::resume(const upgrade::Handoff& handoff, const checkpoint:
 keep::Result<> Estate::take_over(upgrade::Legacy& legacy, const std::string& runtime_dir) {
     store_is_sure_ = systemd::store() == systemd::Store::yes;
     (void)::unlink(ending_mark(runtime_dir).c_str());
-    if (!legacy.by_store) file_ = file_in(runtime_dir);
+    if (!legacy.by_store) file_ = checkpoint_file(runtime_dir);
     auto live = checkpoint::Live::attach(std::move(legacy.live));
     if (!live) return std::unexpected(live.error());
     live_ = std::move(*live);

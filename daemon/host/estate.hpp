@@ -20,6 +20,8 @@ namespace keepd::host {
 
 // Lies there from the beginning of an orderly end: should that be cut short, nobody is to go on with what is left.
 std::string ending_mark(const std::string& runtime_dir);
+// Where the checkpoint lies if it is a file.
+std::string checkpoint_file(const std::string& runtime_dir);
 
 class Estate {
   public:

@@ -259,6 +259,7 @@ keep::Result<> Host::set_up_loop() {
 // ---- turns -------------------------------------------------------------------------------------------------------
 
 int Host::run() {
+    watch_binary();
     settle();
     while (!exit_code_) {
         if (const auto turned = loop_->run(); !turned) {

@@ -25,6 +25,7 @@
 #include "daemon/host/spawner.hpp"
 #include "daemon/host/trees.hpp"
 #include "daemon/logs/pump.hpp"
+#include "daemon/upgrade/binary_watch.hpp"
 #include "daemon/upgrade/state_file.hpp"
 #include "systemd/loop.hpp"
 
@@ -88,6 +89,8 @@ class Host final : public control::Port {
     Reading load_plan() const;
     keep::Result<> make_directories(const config::Daemon& settings);
     std::string status_line() const;
+    std::string binary_path() const; // upgraded from where nobody names another; "" if it can't be told
+    void watch_binary();             // as upgrade.watch_binary says now
 
     // legacy.cpp: what a crash must not lose
     static upgrade::Item item_of(const Run& run);
@@ -125,6 +128,7 @@ class Host final : public control::Port {
     std::optional<systemd::Loop> loop_;
     std::unique_ptr<control::Server> server_;
     std::unique_ptr<Upgrader> upgrader_;
+    std::unique_ptr<upgrade::BinaryWatch> binary_watch_;
 
     std::deque<core::Event> queue_;
     bool draining_ = false;

@@ -64,32 +64,34 @@ int give_up(host::Log& log, const keep::Error& error) {
     return failed;
 }
 
-// What a keepd that was killed has left. It is gone on with before the config is even read: that may be wrong by now,
-// and the programs must not be without a keepd for it.
-std::optional<int> take_over(const host::Options& options, host::Log& log) {
-    std::string runtime_dir = options.runtime_dir;
-    if (runtime_dir.empty()) {
-        const auto facts = config::host_facts();
-        const auto plan = config::load(options.config.empty() ? config::default_path(facts) : options.config, facts);
-        runtime_dir = plan ? plan->daemon.runtime_dir : config::default_dirs(facts).runtime;
-    }
-    auto legacy = upgrade::find_legacy(systemd::take_stored(), runtime_dir + "/checkpoint");
-    if (!legacy) {
-        log.error("what the keepd before has left can't be taken over, everything starts anew: " +
-                  legacy.error().message);
-        return std::nullopt;
-    }
-    if (!*legacy) return std::nullopt;
-    host::Heritage heritage(host::find_origins());
-    prepare_process((*legacy)->state.daemon.settings.subreaper);
+// What every first image of a process does before it opens anything.
+void settle_in(bool subreaper) {
+    prepare_process(subreaper);
     raise_descriptor_limit();
+    // Whatever the starter left open is not ours, and must not reach a program or a later image.
     (void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-    (void)keep::exec::reserve_descriptors();
+    (void)keep::exec::reserve_descriptors(); // while low numbers are free: thousands of pipes will come
+}
+
+std::string who_we_are() {
+    return std::string("keepd ") + version() + " (build " + own_build_id().substr(0, 12) + ")";
+}
+
+int adopt(const host::Options& options, host::Log& log, host::Heritage heritage, upgrade::Legacy legacy) {
+    settle_in(legacy.state.daemon.settings.subreaper);
     host::Host host(options, std::move(heritage), log);
-    log.info(std::string("keepd ") + version() + " (build " + own_build_id().substr(0, 12) +
-             ") goes on for one that was killed");
-    if (auto done = host.adopt(std::move(**legacy)); !done) return give_up(log, done.error());
+    log.info(who_we_are() + " goes on for one that was killed");
+    if (auto done = host.adopt(std::move(legacy)); !done) return give_up(log, done.error());
     return host.run();
+}
+
+// Nothing where what is left can't be used: then everything starts anew, and the reason is told.
+std::optional<upgrade::Legacy> legacy_among(std::vector<systemd::Stored> stored, const std::string& file,
+                                            host::Log& log) {
+    auto legacy = upgrade::find_legacy(std::move(stored), file);
+    if (legacy) return std::move(*legacy);
+    log.error("what the keepd before has left can't be taken over, everything starts anew: " + legacy.error().message);
+    return std::nullopt;
 }
 
 // After keepd's end, by the service manager: an end that was begun but not carried out leaves nothing behind. After a
@@ -101,27 +103,35 @@ int sweep(const host::Options& options) {
     return done;
 }
 
-int first_start(const host::Options& options, host::Log& log) {
-    if (!options.check)
-        if (const auto ended = take_over(options, log)) return *ended;
+int start(const host::Options& options, host::Log& log) {
+    host::Heritage heritage(host::find_origins());
+    // What a keepd that was killed has left goes on, whatever the config says by now: that may be wrong, and the
+    // programs must not be without a keepd for it.
+    if (auto legacy = legacy_among(systemd::take_stored(), "", log))
+        return adopt(options, log, std::move(heritage), std::move(*legacy));
     const auto facts = config::host_facts();
     auto plan = config::load(options.config.empty() ? config::default_path(facts) : options.config, facts);
+    if (plan) host::apply_overrides(*plan, options);
+    const std::string runtime_dir = plan                           ? plan->daemon.runtime_dir
+                                    : !options.runtime_dir.empty() ? options.runtime_dir
+                                                                   : config::default_dirs(facts).runtime;
+    if (auto legacy = legacy_among({}, host::checkpoint_file(runtime_dir), log))
+        return adopt(options, log, std::move(heritage), std::move(*legacy));
     if (!plan) return print_faults(plan.error());
-    if (options.check) return std::puts("the config is good"), done;
-    host::apply_overrides(*plan, options);
 
-    host::Heritage heritage(host::find_origins());
     const std::string started_by = upgrade::path_started_by(options.argv[0]);
-    prepare_process(plan->daemon.subreaper);
-    raise_descriptor_limit();
-    // Whatever the starter left open is not ours, and must not reach a program or a later image.
-    (void)close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-    (void)keep::exec::reserve_descriptors(); // while low numbers are free: thousands of pipes will come
+    settle_in(plan->daemon.subreaper);
     host::Host host(options, std::move(heritage), log);
-    log.info(std::string("keepd ") + version() + " (build " + own_build_id().substr(0, 12) + ") starts with " +
-             plan->daemon.config_path);
+    log.info(who_we_are() + " starts with " + plan->daemon.config_path);
     if (auto started = host.first_start(std::move(*plan), started_by); !started) return give_up(log, started.error());
     return host.run();
+}
+
+int check(const host::Options& options) {
+    const auto facts = config::host_facts();
+    const auto plan = config::load(options.config.empty() ? config::default_path(facts) : options.config, facts);
+    if (!plan) return print_faults(plan.error());
+    return std::puts("the config is good"), done;
 }
 
 // What is wrong is told by the image that goes on: the old one where there is a way back.
@@ -170,6 +180,7 @@ int main(int argc, char** argv) {
     if (options->rehearse_fd >= 0) return upgrade::rehearse(options->rehearse_fd);
     if (options->version) return std::printf("keepd %s (build %s)\n", version(), own_build_id().c_str()), done;
     fill_standard_descriptors();
+    if (options->check) return check(*options);
     // Everything is blocked and read by signalfd, for keepd's whole life and across upgrades: a signal waits, none is
     // lost.
     (void)keep::sys::block_all();
@@ -179,5 +190,5 @@ int main(int argc, char** argv) {
     host::Log log;
     if (!options->log_level.empty()) log.override_level(options->log_level);
     if (!options->log_target.empty()) log.override_target(options->log_target);
-    return options->resume_fd >= 0 ? resume(*options, log) : first_start(*options, log);
+    return options->resume_fd >= 0 ? resume(*options, log) : start(*options, log);
 }

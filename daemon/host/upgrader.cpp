@@ -11,6 +11,7 @@
 #include "daemon/host/host.hpp"
 #include "daemon/host/next.hpp"
 #include "daemon/upgrade/environment.hpp"
+#include "daemon/upgrade/file_identity.hpp"
 #include "daemon/upgrade/guard.hpp"
 #include "daemon/upgrade/state_file.hpp"
 #include "systemd/notify.hpp"
@@ -30,20 +31,26 @@ std::string short_id(const std::string& build_id) {
     return build_id.substr(0, 12);
 }
 
+// Want of means says nothing about a candidate.
+bool is_want(const keep::Error& error) {
+    return error.code == EMFILE || error.code == ENFILE || error.code == ENOMEM || error.code == EAGAIN;
+}
+
 } // namespace
 
 keep::Result<> Upgrader::begin(const control::UpgradeRequest& request) {
+    const std::string path = request.binary.empty() ? host_.binary_path() : request.binary;
+    const auto file = upgrade::identify_file(path);
+    const auto& under_way = host_.state().daemon.upgrading;
+    if (request.if_changed && under_way && file && under_way->file == file) return {};
     if (const auto reason = core::upgrade_refusal(host_.state())) return keep::fail(*reason, EBUSY);
-    const auto& settings = host_.state().daemon.settings.upgrade;
-    std::string path = request.binary;
-    if (path.empty()) path = settings.binary;
-    if (path.empty()) path = host_.started_by_;
+    if (request.if_changed && nothing_changed(path, file)) return {};
     rehearse_only_ = request.rehearse_only;
     force_ = request.force;
     const auto refuse = [&](const keep::Error& error) -> keep::Result<> {
         candidate_.reset();
         pinned_.reset();
-        host_.submit(core::UpgradeFinished{false, false, "refused: " + error.message, rehearse_only_});
+        host_.submit(core::UpgradeFinished{false, false, "refused: " + error.message, rehearse_only_, is_want(error)});
         return keep::fail(error.message, error.code == EBUSY ? 0 : error.code);
     };
     if (path.empty())
@@ -51,7 +58,7 @@ keep::Result<> Upgrader::begin(const control::UpgradeRequest& request) {
             keep::fail("which binary? keepd can't tell the path it was started by; name one, or set upgrade.binary")
                 .error());
 
-    host_.submit(core::UpgradeBegun{path});
+    host_.submit(core::UpgradeBegun{path, file});
     auto candidate = upgrade::examine(path);
     if (!candidate) return refuse(candidate.error());
     candidate_ = std::move(*candidate);
@@ -86,6 +93,21 @@ keep::Result<> Upgrader::rehearse(const std::string& path, int image_fd, upgrade
     if (!rehearsal) return std::unexpected(rehearsal.error());
     rehearsal_ = std::move(*rehearsal);
     return {};
+}
+
+// What --if-changed and the watch need not try; told to who asked, and to nobody else: nothing has happened.
+bool Upgrader::nothing_changed(const std::string& path, const std::optional<core::FileIdentity>& file) {
+    if (!file) return false;
+    const auto answer = [&](bool ok, int exit_code, const std::string& text) {
+        host_.log_.info("upgrade: " + text);
+        if (host_.server_) host_.server_->upgrade_ended(ok, exit_code, text);
+        return true;
+    };
+    if (file == upgrade::identify_running())
+        return answer(true, 0, "nothing to do: " + path + " is the file that runs");
+    if (const auto* refused = core::refused_before(host_.state().daemon, *file))
+        return answer(false, 1, path + " is not tried again, it has not changed since this: " + refused->text);
+    return false;
 }
 
 keep::Result<keep::sys::Fd> Upgrader::state_for_rehearsal() {
@@ -148,10 +170,10 @@ void Upgrader::go_ahead(const upgrade::Answer& answer) {
     host_.loop_->quit();
 }
 
-void Upgrader::finish(bool ok, int exit_code, const std::string& text) {
+void Upgrader::finish(bool ok, int exit_code, const std::string& text, bool blameless) {
     candidate_.reset();
     pinned_.reset();
-    host_.submit(core::UpgradeFinished{ok, false, text, rehearse_only_});
+    host_.submit(core::UpgradeFinished{ok, false, text, rehearse_only_, blameless});
     if (host_.server_) host_.server_->upgrade_ended(ok, exit_code, text);
 }
 
@@ -167,7 +189,8 @@ void Upgrader::carry_out() {
     if (short_watchdog) systemd::notify_watchdog(silence);
     const keep::Error failure = replace_image();
     if (short_watchdog) systemd::notify_watchdog(*watchdog);
-    finish(false, 1, "failed, nothing changed: " + failure.message);
+    // A disk that hangs, or no memory: the same file may succeed next time.
+    finish(false, 1, "failed, nothing changed: " + failure.message, true);
 }
 
 upgrade::Handoff Upgrader::begin_handoff() {

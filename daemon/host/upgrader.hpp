@@ -24,7 +24,8 @@ class Upgrader {
     explicit Upgrader(Host& host) : host_(host) {}
 
     // Steps 1 and 2. Returns when the rehearsal has begun, or, where there is nothing to do, when that has been
-    // answered. Error: refused, with the reason (EBUSY: another one is under way, or keepd is shutting down).
+    // answered. Error: refused, with the reason (EBUSY: another one is under way, or keepd is shutting down; with
+    // if_changed one for the very file is as good as begun).
     keep::Result<> begin(const control::UpgradeRequest& request);
 
     // A child that is no program's has ended: true if it was the rehearsal's.
@@ -38,11 +39,12 @@ class Upgrader {
     void carry_out();
 
   private:
+    bool nothing_changed(const std::string& path, const std::optional<core::FileIdentity>& file);
     keep::Result<> rehearse(const std::string& path, int image_fd, upgrade::Rehearsal::Done done);
     void rehearsed(keep::Result<upgrade::Answer> answer);
     void way_back_rehearsed(keep::Result<upgrade::Answer> answer);
     void go_ahead(const upgrade::Answer& answer);
-    void finish(bool ok, int exit_code, const std::string& text);
+    void finish(bool ok, int exit_code, const std::string& text, bool blameless = false);
     keep::Result<keep::sys::Fd> state_for_rehearsal();
     upgrade::Handoff begin_handoff(); // all of it but streams, clients and the descriptors' identities
     keep::Error replace_image();

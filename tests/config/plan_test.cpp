@@ -69,7 +69,7 @@ TEST_CASE("every field of keepd's own is read") {
         "log_dir": "/srv//log/", "state_dir": "/srv/state", "runtime_dir": "/srv/./run",
         "control": {"path": "/srv/ctl", "mode": "0600", "group": "adm"},
         "shutdown_timeout": "2m", "subreaper": false,
-        "upgrade": {"binary": "/opt/keepd", "rehearsal_timeout": 2.5, "commit_timeout": "4s", "min_interval": "0s"},
+        "upgrade": {"binary": "/opt/keepd", "watch_binary": true, "rehearsal_timeout": 2.5, "commit_timeout": "4s", "min_interval": "0s"},
         "x-owner": {"anything": [1, {"a": null}]}
     })");
     Daemon daemon;
@@ -81,7 +81,7 @@ TEST_CASE("every field of keepd's own is read") {
     daemon.control = {"/srv/ctl", 0600, 4};
     daemon.shutdown_timeout = 2min;
     daemon.subreaper = false;
-    daemon.upgrade = {"/opt/keepd", 2500ms, 4s, 0s};
+    daemon.upgrade = {"/opt/keepd", true, 2500ms, 4s, 0s};
     CHECK(plan.daemon == daemon);
 }
 

@@ -33,7 +33,7 @@ DAEMON_FIELDS = {
     "version": 1, "include": ["conf.d/*.json"], "defaults": {}, "programs": {},
     "log": {"level": "info", "target": "stderr"}, "log_dir": "/a", "state_dir": "/a", "runtime_dir": "/a",
     "control": {"path": "/a", "mode": "0660", "group": "adm"}, "shutdown_timeout": "10s", "subreaper": True,
-    "upgrade": {"binary": "/a", "rehearsal_timeout": "10s", "commit_timeout": "15s", "min_interval": "10s"},
+    "upgrade": {"binary": "/a", "watch_binary": True, "rehearsal_timeout": "10s", "commit_timeout": "15s", "min_interval": "10s"},
 }
 LIMITS = ["as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue", "nice", "nofile", "nproc", "rss", "rtprio",
           "rttime", "sigpending", "stack"]

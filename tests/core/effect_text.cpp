@@ -75,7 +75,9 @@ std::string action_text(const Action& action) {
                               return text;
                           },
                           [](const BeginReload&) { return std::string("begin reload"); },
-                          [](const BeginUpgrade&) { return std::string("begin upgrade"); },
+                          [](const BeginUpgrade& a) {
+                              return std::string(a.if_changed ? "begin upgrade if changed" : "begin upgrade");
+                          },
                           [](const Quit& a) { return "quit " + std::to_string(a.code); },
                           [](const Announce& a) { return notice_text(a.notice); },
                       },

@@ -36,7 +36,7 @@ namespace {
     [[maybe_unused]] const auto& [k1, log, k3, k4, k5, control, k7, k8, upgrade] = daemon;
     [[maybe_unused]] const auto& [l1, l2] = log;
     [[maybe_unused]] const auto& [m1, m2, m3] = control;
-    [[maybe_unused]] const auto& [n1, n2, n3, n4] = upgrade;
+    [[maybe_unused]] const auto& [n1, n2, n3, n4, n5] = upgrade;
 }
 
 template <typename Config>
@@ -160,6 +160,7 @@ const std::vector<Row<D>> daemon_rows{
     {"subreaper", L, "true", "false", [](D& d) { d.subreaper = false; }},
     {"upgrade.binary", L, R"("")", R"("/k")", [](D& d) { d.upgrade.binary = "/k"; }},
     {"upgrade.commit_timeout", L, R"("15s")", R"("1s")", [](D& d) { d.upgrade.commit_timeout = 1s; }},
+    {"upgrade.watch_binary", L, "false", "true", [](D& d) { d.upgrade.watch_binary = true; }},
     {"upgrade.rehearsal_timeout", L, R"("10s")", R"("1s")", [](D& d) { d.upgrade.rehearsal_timeout = 1s; }},
     {"upgrade.min_interval", L, R"("10s")", R"("0s")", [](D& d) { d.upgrade.min_interval = 0s; }},
 };

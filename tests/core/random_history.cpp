@@ -220,9 +220,14 @@ void RandomHistory::random_wish() {
             happen(ReloadAsked{});
         return;
     case 1:
-    case 2: happen(UpgradeSignalled{}); return;
+    case 2:
+        if (chance(50))
+            happen(UpgradeSignalled{});
+        else
+            happen(BinaryChanged{{.inode = roll(4)}, chance(20)});
+        return;
     case 3:
-        pending_.push_back(UpgradeBegun{"/bin/keepd"});
+        pending_.push_back(UpgradeBegun{"/bin/keepd", FileIdentity{.inode = roll(4)}});
         report_pending();
         return;
     case 4:

@@ -125,6 +125,9 @@ class Teller {
             expect(outcome ? (outcome->ok ? "ok: " : "not ok: ") + outcome->text : "none");
         } else if (what == "upgrade-refusal") {
             expect(upgrade_refusal(state_).value_or("none"));
+        } else if (what == "refused") {
+            const Refused* refused = refused_before(state_.daemon, parse_file(words.at(2)));
+            expect(refused != nullptr ? refused->text : "none");
         } else if (what == "generation") {
             expect(std::to_string(state_.daemon.generation));
         } else if (what == "restarts") {

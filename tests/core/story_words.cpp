@@ -171,6 +171,12 @@ keep::Duration parse_span(const std::string& text) {
     unreadable("duration " + text);
 }
 
+FileIdentity parse_file(const std::string& word) {
+    const auto [key, value] = key_and_value(word);
+    if (key != "inode") unreadable(word);
+    return {.inode = std::stoull(value), .size = 1000};
+}
+
 bool is_settings(const std::string& line) {
     return words_of(line).at(0) == "keepd";
 }
@@ -217,7 +223,10 @@ Event parse_event(const std::string& line) {
     if (verb == "refused") return PlanRefused{rest(words, 1)};
     if (verb == "shutdown") return ShutdownAsked{rest(words, 1)};
     if (verb == "SIGUSR2") return UpgradeSignalled{};
-    if (verb == "upgrade-begun") return UpgradeBegun{words.at(1)};
+    if (verb == "binary-changed") return BinaryChanged{parse_file(words.at(1)), rest(words, 2) == "running"};
+    if (verb == "upgrade-begun")
+        return words.size() > 2 ? UpgradeBegun{words.at(1), parse_file(words[2])} : UpgradeBegun{words.at(1)};
+    if (verb == "upgrade-failed") return UpgradeFinished{false, false, rest(words, 1), false, true};
     if (verb == "upgrade-done") return UpgradeFinished{true, true, rest(words, 1)};
     if (verb == "upgrade-refused") return UpgradeFinished{false, false, rest(words, 1)};
     if (verb == "recovered") return Recovered{rest(words, 1), true};

@@ -19,6 +19,7 @@ bool is_settings(const std::string& line);
 // "exited web#1 code=1"; every event but `plan`, which spans lines. Throws std::runtime_error.
 Event parse_event(const std::string& line);
 
+FileIdentity parse_file(const std::string& word); // "inode=7"
 keep::Duration parse_span(const std::string& text);
 
 } // namespace keepd::core::test

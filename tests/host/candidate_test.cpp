@@ -1,9 +1,13 @@
 // Which files keepd would become, judged without executing anything of them.
+#include <cerrno>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <doctest/doctest.h>
 #include <filesystem>
 #include <fstream>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "daemon/upgrade/candidate.hpp"
@@ -58,6 +62,13 @@ TEST_CASE("what would change who keepd is, or others could write, is refused") {
     const auto foreign = directory.file("foreign", "x", 0755);
     REQUIRE(chown(foreign.c_str(), 1, 1) == 0);
     CHECK(says(foreign, "belongs to uid 1"));
+    // capabilities(7), vfs_cap_data of revision 2: CAP_NET_BIND_SERVICE, effective.
+    const std::uint32_t capability[] = {0x02000001, 1U << 10, 0, 0, 0};
+    const auto capable = directory.file("capable", "x", 0755);
+    if (setxattr(capable.c_str(), "security.capability", capability, sizeof capability, 0) == 0)
+        CHECK(says(capable, "it carries file capabilities"));
+    else
+        MESSAGE("no file capabilities here: " << std::strerror(errno));
 }
 
 TEST_CASE("the path of the running image is found as it was written, symlinks left alone") {

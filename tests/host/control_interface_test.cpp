@@ -107,6 +107,7 @@ TEST_CASE("every request and reply has the shape that the interface names") {
     check_call(*interface, client, "Checkpoint", nullptr);
     check_call(*interface, client, "Upgrade", {{"wait", false}});
     check_call(*interface, client, "Upgrade", nullptr); // busy
+    check_call(*interface, client, "Upgrade", {{"if_changed", true}});
     office.port.upgrade_ended(false, 1, "no", false);
     check_call(*interface, client, "Status", nullptr);
     office.port.config_faults = {"a: b"};

@@ -311,6 +311,18 @@ TEST_CASE("an upgrade is answered by how it ended") {
     }
 }
 
+TEST_CASE("an upgrade only if something has changed is neither forced nor a rehearsal") {
+    Office office;
+    FakeClient client(office.desk, root);
+    for (const char* other : {"force", "rehearse_only"})
+        CHECK(client.call("Upgrade", {{"if_changed", true}, {other, true}}).at("parameters") ==
+              json{{"parameter", "if_changed"}});
+    CHECK(office.port.upgrades.empty());
+    client.ask("Upgrade", {{"if_changed", true}});
+    REQUIRE(office.port.upgrades.size() == 1);
+    CHECK(office.port.upgrades[0].if_changed);
+}
+
 TEST_CASE("a second upgrade is told busy, another error refused") {
     Office office;
     FakeClient first(office.desk, root);
