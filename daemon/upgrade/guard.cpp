@@ -9,8 +9,9 @@
 #include <ctime>
 #include <fcntl.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+
+#include <keep/exec/replace.hpp>
 
 #include "daemon/upgrade/memory_bound.hpp"
 
@@ -87,7 +88,7 @@ void execute_old() {
     if (guard.memory_bound) setrlimit(RLIMIT_AS, &guard.memory);
     guard.argv[2] = guard.reason.data();
     ::fcntl(guard.image, F_SETFD, FD_CLOEXEC); // it does not need itself
-    ::syscall(SYS_execveat, guard.image, "", guard.argv, environ, AT_EMPTY_PATH);
+    (void)keep::exec::replace_at_once(guard.image, guard.argv, environ);
     say("keepd: the upgrade failed and the old image can't be executed again; keepd ends\n");
 }
 

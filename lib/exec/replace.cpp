@@ -144,4 +144,9 @@ Error replace(const Replacement& with) {
     return replace_error(with, "", errno);
 }
 
+int replace_at_once(int fd, char* const* argv, char* const* env) noexcept {
+    ::syscall(SYS_execveat, fd, "", argv, env, AT_EMPTY_PATH);
+    return errno;
+}
+
 } // namespace keep::exec

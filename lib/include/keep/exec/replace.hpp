@@ -28,6 +28,10 @@ struct Replacement {
 // Returns only on failure, with flags, limit and mask as they were before. op() is "exec".
 KEEPEXEC_API Error replace(const Replacement& with);
 
+// The same by descriptor and nothing else: execveat(2) with AT_EMPTY_PATH. Async-signal-safe (signal-safety(7)): for a
+// handler that gives a broken image up. `argv` and `env` end with a null pointer. Returns errno, only on failure.
+KEEPEXEC_API int replace_at_once(int fd, char* const* argv, char* const* env) noexcept;
+
 // Raises the soft limit of descriptors to the hard one, as Go's runtime does by itself. Children and replacements get
 // the former one back, unless the limit was set by somebody else since (or a SpawnSpec says otherwise): programs that
 // use select(2) break above 1024.
