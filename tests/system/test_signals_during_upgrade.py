@@ -10,27 +10,15 @@ import subprocess
 import sys
 
 from harness import (Keepd, check, check_equal, count, descendants_of, eventually, leaves_one, main, pid_noted_in, program,
-                     scenario, start_time,
-                     victim)
-from tracer import at_system_call
+                     scenario, start_time, victim)
+from tracer import at_system_call, keepctl_begun
 
 PAUSE = victim("pause")
 SAMPLES = count(24, 400)
 
 
 def begin_upgrade(keepd, output):
-    """Starts `keepctl upgrade`; returns its pid. (Not a Popen: the tracer waits for all of our children.)"""
-    def begin():
-        null = os.open(os.devnull, os.O_RDONLY)
-        file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        try:
-            arguments = [str(program("keepctl")), "--socket", str(keepd.socket), "upgrade", "--force"]
-            return os.posix_spawn(arguments[0], arguments, dict(os.environ), file_actions=[
-                (os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, file, 1), (os.POSIX_SPAWN_DUP2, file, 2)])
-        finally:
-            os.close(null)
-            os.close(file)
-    return begin
+    return keepctl_begun(keepd, output, "upgrade", "--force")
 
 
 def stages(keepd):
