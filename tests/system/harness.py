@@ -86,7 +86,7 @@ def program(name):
               "victim": "tests/system/victim", "impostor": "tests/system/impostor",
               "bad-image": "tests/system/bad-image"}
     path = build / places[name]
-    return without_debug_information(path) if name.startswith("keepd") else path
+    return without_debug_information(path) if name.startswith("keepd") or name == "bad-image" else path
 
 
 def without_debug_information(path):

@@ -24,6 +24,7 @@ from stewards import Editor, Pace, Rival, Sluggard, Steward, Waiter
 UPGRADES = int(os.environ.get("KEEPD_UPGRADES") or count(200, 10_000))
 WRITERS, CRASHERS, BATCH = 3, 6, 60
 IMPOSTORS = ("fails", "crashes", "nonsense", "forgets", "silent")
+BAD_IMAGES = ("abort-0", "segfault-10", "throw-0", "exit-0", "trap-0", "lies-0")
 
 
 class Chaos(Keepd):
@@ -105,6 +106,13 @@ class Chaos(Keepd):
         said = self.keepctl("upgrade", path, expect=1).stderr
         check("refused" in said or "failed" in said, f"a refusal: {said}")
 
+    def order_what_is_rolled_back(self, mode):
+        path = self.directory / f"keepd-{mode}"     # its name says what it does
+        if not path.exists():
+            shutil.copy(program("bad-image"), path)
+        said = self.keepctl("upgrade", path, expect=1).stderr
+        check("rolled back: " in said, f"an upgrade that had to be undone: {said}")
+
     def upgrade_once(self, number):
         binary = "keepd" if number % 2 else "keepd-b"
         kind = number % 12
@@ -114,6 +122,9 @@ class Chaos(Keepd):
             self.order_by_rivals(binary)
         elif kind == 8:
             self.order_what_is_refused(IMPOSTORS[number // 12 % len(IMPOSTORS)])
+            self.order(binary)
+        elif kind == 9:
+            self.order_what_is_rolled_back(BAD_IMAGES[number // 12 % len(BAD_IMAGES)])
             self.order(binary)
         elif kind == 10:
             self.order(binary)

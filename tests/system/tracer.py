@@ -137,6 +137,24 @@ class Tracer:
                 child = begin()
             self._on(deliver)
 
+    def follow(self, look):
+        """look(call) at each stop of a process that stands still by SIGSTOP now; until it returns true, or the process ends.
+
+        Returns whether it goes on, untraced.
+        """
+        _ptrace(PTRACE_SEIZE, self.pid, PTRACE_O_TRACESYSGOOD)
+        os.kill(self.pid, signal.SIGCONT)
+        while True:
+            self.deadline.left()
+            status = os.waitpid(self.pid, WALL)[1]
+            if not os.WIFSTOPPED(status):
+                return False
+            event, got = status >> 16, os.WSTOPSIG(status)
+            if got == SYSCALL_STOP and look(Call(self.pid)):
+                self._detach()
+                return True
+            self._on(0 if got == SYSCALL_STOP or event == PTRACE_EVENT_STOP else got)
+
     def _on(self, deliver=0):
         try:
             _ptrace(PTRACE_SYSCALL, self.pid, deliver)
