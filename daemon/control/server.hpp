@@ -73,7 +73,8 @@ class Server {
     // caller's: an earlier image may want them back. A client that can't be watched is such an error, or is dropped
     // where nobody is left who could serve it.
     enum class Losing : std::uint8_t { nobody, clients };
-    static keep::Result<std::unique_ptr<Server>> resume(systemd::Loop& loop, Port& port, Parked parked, Losing losing);
+    static keep::Result<std::unique_ptr<Server>> resume(systemd::Loop& loop, Port& port, Parked parked,
+                                                        Losing losing = Losing::clients);
     virtual ~Server(); // closes connections; the socket file stays unless unlink() was called
 
     // After each step: programs whose state changed; answers clients whose wait is over. daemon: keepd's own changed.
