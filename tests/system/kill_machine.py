@@ -1,6 +1,7 @@
 """A machine whose keepd is killed on purpose, and what must be true of the one that follows."""
 import os
 import signal
+from pathlib import Path
 
 from harness import Control, ControlError, at_once, check, check_equal, eventually, start_time, stat_of
 from ledger import check_ledger, last_number
@@ -47,6 +48,14 @@ class Killing:
             self.and_then()
             return False
         return call.name == self.until
+
+
+def text_of(path):
+    """What there is no more has none."""
+    try:
+        return Path(path).read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def identity(one):
@@ -100,15 +109,13 @@ class Sweep(KeepdMachine):
     def unit_members(self):
         """{pid inside: (pid outside, command)} of all processes of the unit."""
         found = {}
-        for file in (self.group.path / "system.slice/keepd.service").rglob("cgroup.procs"):
-            for pid in file.read_text().split():
-                try:
-                    with open(f"/proc/{pid}/status", encoding="ascii") as lines:
-                        inside = next(line.split()[-1] for line in lines if line.startswith("NSpid:"))
-                    with open(f"/proc/{pid}/cmdline", encoding="ascii") as text:
-                        found[int(inside)] = (int(pid), text.read().split("\0")[:-1])
-                except OSError:
-                    continue    # it has ended
+        for directory, _, _ in os.walk(self.group.path / "system.slice/keepd.service"):
+            for pid in text_of(f"{directory}/cgroup.procs").split():
+                status = text_of(f"/proc/{pid}/status").splitlines()
+                command = text_of(f"/proc/{pid}/cmdline").split("\0")[:-1]
+                if status:  # else it has ended
+                    inside = next(line.split()[-1] for line in status if line.startswith("NSpid:"))
+                    found[int(inside)] = (int(pid), command)
         return found
 
     def call(self, method, **parameters):

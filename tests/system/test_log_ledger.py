@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Numbered lines from several programs, written during upgrades and with rotation on: each is kept once, in order."""
+"""Numbered lines during upgrades, with a rotation every few of them: each is kept once, in order.
+
+Larger files, and everything else at the same time: test_chaos.py.
+"""
 import os
 import sys
 
@@ -42,11 +45,6 @@ def keep_a_ledger(programs, lines, upgrades, max_size):
                                                "bytes": sum(path.stat().st_size for path in rotated(log))}, "accounting")
         for fifo in fifos:
             os.close(fifo)
-
-
-@scenario
-def each_line_once_and_in_order_over_upgrades_and_rotations():
-    keep_a_ledger(programs=5, lines=count(20_000, 200_000), upgrades=count(40, 200), max_size=count("32KiB", "256KiB"))
 
 
 @scenario
