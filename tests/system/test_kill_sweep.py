@@ -104,7 +104,7 @@ def sweep(machine, calls, case):
     numbers = chosen(range(calls), SAMPLES)
     killed = [killing.at for index, number in enumerate(numbers) if (killing := case(number, index % 3 == 0)).at]
     print(f"#   {calls} calls, killed at {len(killed)} of them", flush=True)
-    check(len(killed) > len(numbers) * 0.8, f"most of the kills met a call: {killed}")
+    check(len(killed) > len(numbers) * 0.5, f"most of the kills met a call: {killed}")
     machine.balance()
 
 
