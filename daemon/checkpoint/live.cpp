@@ -149,6 +149,37 @@ struct Live::Impl {
         tail += size;
         return {};
     }
+
+    // All that the memfd holds; on an error it is as it was, but for what was torn.
+    keep::Result<> read_in() {
+        auto mapped = keep::sys::Mapping::of(fd.get(), keep::sys::Access::read_write);
+        if (!mapped) return std::unexpected(mapped.error());
+        memory = std::move(*mapped);
+        const auto page = form::read_header(memory.text());
+        if (!page) return std::unexpected(page.error());
+        if (page->kind != form::Kind::live) return keep::fail("it is a sealed copy");
+        header = page->header;
+        compactions = page->active.compactions;
+        if (page->active.page > 0) start = page->active.page * page_size;
+        if (start > memory.size()) return keep::fail("its records are beyond its end");
+        tail = start;
+        form::Record record;
+        while (form::read_record(memory.text().substr(tail), record) == form::Found::record) {
+            remember(record, tail);
+            tail += record.size;
+        }
+        // What else lies there may be what a killed keepd had begun; free room must read as zero.
+        clear(page_size, start);
+        clear(tail, memory.size());
+        limit = std::min(whole_pages(tail + end_word), memory.size());
+        // A hole that clear() left is memory again before it is touched.
+        if (limit < tail + end_word) {
+            if (auto grown = grow(0); !grown) return std::unexpected(grown.error());
+        } else if (auto there = allocate(start, limit); !there) {
+            return std::unexpected(there.error());
+        }
+        return {};
+    }
 };
 
 Live::Live(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -170,34 +201,12 @@ keep::Result<Live> Live::create(const Header& header, keep::sys::Fd backing) {
     return Live(std::move(impl));
 }
 
-keep::Result<Live> Live::attach(keep::sys::Fd backing) {
+keep::Result<Live> Live::attach(keep::sys::Fd&& backing) {
     auto impl = std::make_unique<Impl>();
     impl->fd = std::move(backing);
-    auto memory = keep::sys::Mapping::of(impl->fd.get(), keep::sys::Access::read_write);
-    if (!memory) return keep::fail_in("checkpoint", memory.error());
-    impl->memory = std::move(*memory);
-    const auto page = form::read_header(impl->memory.text());
-    if (!page) return keep::fail_in("checkpoint", page.error());
-    if (page->kind != form::Kind::live) return keep::fail("checkpoint: it is a sealed copy");
-    impl->header = page->header;
-    impl->compactions = page->active.compactions;
-    if (page->active.page > 0) impl->start = page->active.page * page_size;
-    if (impl->start > impl->memory.size()) return keep::fail("checkpoint: its records are beyond its end");
-    impl->tail = impl->start;
-    form::Record record;
-    while (form::read_record(impl->memory.text().substr(impl->tail), record) == form::Found::record) {
-        impl->remember(record, impl->tail);
-        impl->tail += record.size;
-    }
-    // What else lies there may be what a killed keepd had begun; free room must read as zero.
-    impl->clear(page_size, impl->start);
-    impl->clear(impl->tail, impl->memory.size());
-    impl->limit = std::min(whole_pages(impl->tail + end_word), impl->memory.size());
-    // A hole that clear() left is memory again before it is touched.
-    if (impl->limit < impl->tail + end_word) {
-        if (auto grown = impl->grow(0); !grown) return keep::fail_in("checkpoint", grown.error());
-    } else if (auto there = impl->allocate(impl->start, impl->limit); !there) {
-        return keep::fail_in("checkpoint", there.error());
+    if (auto read = impl->read_in(); !read) {
+        backing = std::move(impl->fd);
+        return keep::fail_in("checkpoint", read.error());
     }
     return Live(std::move(impl));
 }

@@ -34,8 +34,8 @@ class Live {
     // In `backing` (an empty file of one's own), or in a memfd.
     static keep::Result<Live> create(const Header&, keep::sys::Fd backing = {});
     // Goes on with what another image, or a keepd that was killed, had kept. What was torn at its end is cleared; the
-    // header stays its first writer's. Errors: as load(), and of memory.
-    static keep::Result<Live> attach(keep::sys::Fd backing);
+    // header stays its first writer's. Errors: as load(), and of memory; `backing` is the caller's still then.
+    static keep::Result<Live> attach(keep::sys::Fd&& backing);
     Live(Live&&) noexcept;
     Live& operator=(Live&&) noexcept;
     ~Live();

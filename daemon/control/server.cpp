@@ -33,7 +33,7 @@ constexpr auto goodbye_limit = std::chrono::seconds(1);         // for clients t
 SocketServer::SocketServer(systemd::Loop& loop, Port& port, Surroundings surroundings)
     : loop_(loop), surroundings_(std::move(surroundings)), desk_(port, surroundings_.own_uid, surroundings_.limits) {}
 
-Result<> SocketServer::serve_on(Fd listener, std::string path) {
+Result<> SocketServer::serve_on(Fd& listener, std::string path) {
     auto source = loop_.watch(listener.get(), EPOLLIN, [this](std::uint32_t) { accept_clients(); });
     if (!source) return keep::fail_in("control socket", source.error());
     if (!spare_) {
@@ -65,7 +65,7 @@ void SocketServer::accept_clients() {
             (void)send_some(socket.get(), error_message(answer.error, answer.parameters));
             continue;
         }
-        watch_client(*id, std::move(socket));
+        (void)watch_client(*id, socket);
     }
 }
 
@@ -78,14 +78,14 @@ void SocketServer::turn_one_away() {
     if (auto spare = keep::sys::open("/dev/null", O_RDONLY)) spare_ = std::move(*spare);
 }
 
-bool SocketServer::watch_client(Desk::Id id, Fd socket) {
+Result<> SocketServer::watch_client(Desk::Id id, Fd& socket) {
     auto source = loop_.watch(socket.get(), EPOLLIN, [this, id](std::uint32_t events) { client_event(id, events); });
     if (!source) {
         desk_.remove(id);
-        return false;
+        return keep::fail_in("a client's connection", source.error());
     }
     links_.emplace(id, Link{std::move(socket), std::move(*source), EPOLLIN});
-    return true;
+    return {};
 }
 
 void SocketServer::client_event(Desk::Id id, std::uint32_t events) {
@@ -175,7 +175,7 @@ Result<> SocketServer::rebind(const config::Control& settings) {
     auto listener = listen_at(settings);
     if (!listener) return std::unexpected(listener.error());
     const std::string old_path = path_;
-    if (auto served = serve_on(std::move(*listener), settings.path); !served) {
+    if (auto served = serve_on(*listener, settings.path); !served) {
         ::unlink(settings.path.c_str());
         return served;
     }
@@ -205,24 +205,37 @@ Parked SocketServer::park() {
     return parked;
 }
 
-Result<> SocketServer::unpark(Parked parked) {
-    // Everything has an owner before anything can fail.
+Result<> SocketServer::unpark(Parked parked, Losing losing) {
     Fd listener = Fd::adopt(parked.listener);
-    std::vector<std::pair<ClientState, Fd>> clients;
-    for (ClientState& client : parked.clients) {
-        Fd socket = Fd::adopt(client.fd);
-        clients.emplace_back(std::move(client), std::move(socket));
-    }
     desk_.adopt_history(std::move(parked.recent));
-    if (auto served = serve_on(std::move(listener), std::move(parked.path)); !served) return served;
-    for (auto& [state, socket] : clients) {
+    auto done = serve_on(listener, std::move(parked.path));
+    (void)listener.release(); // empty by now, or the caller's
+    for (ClientState& state : parked.clients) {
+        if (!done) break;
         const bool look = state.pending.kind != Pending::Kind::none;
+        Fd socket = Fd::adopt(state.fd);
         const Desk::Id id = desk_.adopt(std::move(state));
-        if (!watch_client(id, std::move(socket))) continue;
+        if (auto watched = watch_client(id, socket); !watched) {
+            if (losing == Losing::clients) continue;
+            (void)socket.release();
+            done = std::move(watched);
+            break;
+        }
         rearm(id);
         if (look) wake(id); // what it waits for may have happened while nobody served
     }
-    return {};
+    if (!done) let_go();
+    return done;
+}
+
+void SocketServer::let_go() {
+    listener_source_.reset();
+    (void)listener_.release();
+    for (auto& [id, link] : links_) {
+        link.source.reset();
+        (void)link.socket.release();
+    }
+    links_.clear();
 }
 
 void SocketServer::wake(Desk::Id id) {
@@ -260,16 +273,16 @@ Result<std::unique_ptr<Server>> SocketServer::listen(systemd::Loop& loop, Port& 
     auto listener = listen_at(settings);
     if (!listener) return std::unexpected(listener.error());
     auto server = std::make_unique<SocketServer>(loop, port, std::move(surroundings));
-    if (auto served = server->serve_on(std::move(*listener), settings.path); !served) {
+    if (auto served = server->serve_on(*listener, settings.path); !served) {
         return std::unexpected(served.error());
     }
     return server;
 }
 
-Result<std::unique_ptr<Server>> SocketServer::resume(systemd::Loop& loop, Port& port, Parked parked,
+Result<std::unique_ptr<Server>> SocketServer::resume(systemd::Loop& loop, Port& port, Parked parked, Losing losing,
                                                      Surroundings surroundings) {
     auto server = std::make_unique<SocketServer>(loop, port, std::move(surroundings));
-    if (auto served = server->unpark(std::move(parked)); !served) return std::unexpected(served.error());
+    if (auto served = server->unpark(std::move(parked), losing); !served) return std::unexpected(served.error());
     return server;
 }
 
@@ -277,8 +290,8 @@ Result<std::unique_ptr<Server>> Server::listen(systemd::Loop& loop, Port& port, 
     return SocketServer::listen(loop, port, settings, Surroundings::real());
 }
 
-Result<std::unique_ptr<Server>> Server::resume(systemd::Loop& loop, Port& port, Parked parked) {
-    return SocketServer::resume(loop, port, std::move(parked), Surroundings::real());
+Result<std::unique_ptr<Server>> Server::resume(systemd::Loop& loop, Port& port, Parked parked, Losing losing) {
+    return SocketServer::resume(loop, port, std::move(parked), losing, Surroundings::real());
 }
 
 } // namespace keepd::control

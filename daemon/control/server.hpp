@@ -69,8 +69,12 @@ class Server {
     // EADDRINUSE) and serves on `loop`. `loop` and `port` must outlive the server.
     static keep::Result<std::unique_ptr<Server>> listen(systemd::Loop& loop, Port& port,
                                                         const config::Control& settings);
-    // Goes on where park() of this or an earlier image stopped.
-    static keep::Result<std::unique_ptr<Server>> resume(systemd::Loop& loop, Port& port, Parked parked);
+    // Goes on where park() of this or an earlier image stopped. On an error all descriptors are open still, and the
+    // caller's: an earlier image may want them back. A client that can't be watched is such an error, or is dropped
+    // where nobody is left who could serve it.
+    enum class Losing : std::uint8_t { nobody, clients };
+    static keep::Result<std::unique_ptr<Server>> resume(systemd::Loop& loop, Port& port, Parked parked,
+                                                        Losing losing = Losing::clients);
     virtual ~Server(); // closes connections; the socket file stays unless unlink() was called
 
     // After each step: programs whose state changed; answers clients whose wait is over. daemon: keepd's own changed.

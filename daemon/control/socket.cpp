@@ -14,6 +14,15 @@ using keep::fail_errno;
 using keep::Result;
 using keep::sys::Fd;
 
+namespace {
+
+// The kernel is short of memory for a moment: no fault of the peer's, and the loop comes back to this socket.
+bool passes(const keep::Error& error) {
+    return error.code == ENOMEM || error.code == ENOBUFS;
+}
+
+} // namespace
+
 Result<Fd> listen_at(const config::Control& settings) {
     std::error_code ignored; // binding tells it better
     std::filesystem::create_directories(std::filesystem::path(settings.path).parent_path(), ignored);
@@ -49,6 +58,7 @@ Result<Received> receive_some(int socket, std::size_t limit) {
     while (received.bytes.size() < limit) {
         char buffer[16384];
         const auto count = keep::sys::receive(socket, buffer);
+        if (!count && passes(count.error())) break;
         if (!count) return std::unexpected(count.error());
         if (!*count) break;
         if (**count == 0) {
@@ -64,6 +74,7 @@ Result<std::size_t> send_some(int socket, std::string_view bytes) {
     std::size_t done = 0;
     while (done < bytes.size()) {
         const auto count = keep::sys::send(socket, bytes.substr(done));
+        if (!count && passes(count.error())) break;
         if (!count) return std::unexpected(count.error());
         if (!*count) break;
         done += **count;

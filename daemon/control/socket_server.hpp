@@ -24,7 +24,7 @@ struct Surroundings {
 class SocketServer final : public Server {
   public:
     static keep::Result<std::unique_ptr<Server>> listen(systemd::Loop&, Port&, const config::Control&, Surroundings);
-    static keep::Result<std::unique_ptr<Server>> resume(systemd::Loop&, Port&, Parked, Surroundings);
+    static keep::Result<std::unique_ptr<Server>> resume(systemd::Loop&, Port&, Parked, Losing, Surroundings);
     SocketServer(systemd::Loop&, Port&, Surroundings);
 
     void changed(std::span<const std::string> programs, bool daemon) override;
@@ -44,11 +44,12 @@ class SocketServer final : public Server {
         std::uint32_t interest = 0; // the events that the source waits for
     };
 
-    keep::Result<> serve_on(keep::sys::Fd listener, std::string path);
-    keep::Result<> unpark(Parked);
+    keep::Result<> serve_on(keep::sys::Fd& listener, std::string path); // taken over on success only
+    keep::Result<> unpark(Parked, Losing);
+    void let_go(); // of all descriptors, which stay open
     void accept_clients();
     void turn_one_away();
-    bool watch_client(Desk::Id, keep::sys::Fd);
+    keep::Result<> watch_client(Desk::Id, keep::sys::Fd&); // likewise; otherwise the desk has forgotten it
     void client_event(Desk::Id, std::uint32_t events);
     void flush(Desk::Id);
     void rearm(Desk::Id);

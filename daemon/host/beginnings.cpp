@@ -98,7 +98,9 @@ keep::Result<> Host::resume(upgrade::Resumed resumed) {
     auto pump = logs::Pump::resume(handoff.streams, nullptr, logs::Pump::Begin::when_told);
     if (!pump) return std::unexpected(pump.error());
     pump_ = std::move(*pump);
-    auto server = control::Server::resume(*loop_, *this, std::move(handoff.control));
+    using Losing = control::Server::Losing;
+    auto server = control::Server::resume(*loop_, *this, std::move(handoff.control),
+                                          upgrade::guarded() ? Losing::nobody : Losing::clients);
     if (!server) return std::unexpected(server.error());
     server_ = std::move(*server);
 

@@ -84,8 +84,9 @@ keep::Result<> Estate::resume(const upgrade::Handoff& handoff, const checkpoint:
             ends[i] = keep::sys::Fd::adopt(handoff.vaults[i]);
         vaults_ = upgrade::Vaults::adopt(std::move(ends), handoff.vault);
     }
-    auto live = handoff.live >= 0 ? checkpoint::Live::attach(keep::sys::Fd::adopt(handoff.live))
-                                  : checkpoint::Live::create(header);
+    auto carried = keep::sys::Fd::adopt(handoff.live);
+    auto live = carried ? checkpoint::Live::attach(std::move(carried)) : checkpoint::Live::create(header);
+    (void)carried.release(); // empty, or wanted by the image that goes on where this one fails
     if (!live) return std::unexpected(live.error());
     live_ = std::move(*live);
     return {};

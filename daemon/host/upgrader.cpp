@@ -239,7 +239,8 @@ keep::Error Upgrader::replace_image() {
 
     const auto put_back = [&](keep::Error error) {
         auto pump = logs::Pump::resume(std::move(handoff.streams));
-        auto server = control::Server::resume(*host_.loop_, host_, std::move(handoff.control));
+        auto server =
+            control::Server::resume(*host_.loop_, host_, std::move(handoff.control), control::Server::Losing::clients);
         // Both only rebuild what was just taken down; if even that fails there is nothing left to serve with.
         if (!pump || !server) {
             host_.log_.error("keepd can't go on after a failed upgrade and ends: " +

@@ -62,7 +62,9 @@ Result<std::shared_ptr<Engine>> Engine::create(Io& io) {
     }
     engine->epoll_ = Fd::adopt(::epoll_create1(EPOLL_CLOEXEC));
     if (!engine->epoll_) return keep::fail_errno("make epoll", "", errno);
-    engine->watch(engine->wake_event_.get(), EPOLLIN, wake_tag);
+    // Without it no order would ever reach the thread.
+    if (!engine->watch(engine->wake_event_.get(), EPOLLIN, wake_tag))
+        return keep::fail_errno("watch for orders", "", errno);
     return engine;
 }
 
@@ -255,31 +257,25 @@ void Engine::turn(std::uint64_t serial) {
 void Engine::wait_as(Stream& stream, Stream::Turn next) {
     const std::uint64_t serial = stream.serial();
     Entry& entry = streams_.at(serial);
-    if (next == Stream::Turn::full) {
-        epoll_event event{EPOLLOUT, {}};
-        event.data.u64 = serial;
-        if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, stream.target_fd(), &event) == 0) {
-            entry.watched_target = stream.target_fd();
+    const bool wants_pipe = next == Stream::Turn::idle || next == Stream::Turn::more;
+    int& watched = wants_pipe ? entry.watched_pipe : entry.watched_target;
+    const int fd = wants_pipe ? stream.pipe_fd() : stream.target_fd();
+    if (!wants_pipe) unwatch(std::exchange(entry.watched_pipe, -1));
+    if ((wants_pipe && watched < 0) || next == Stream::Turn::full) {
+        if (watch(fd, wants_pipe ? EPOLLIN : EPOLLOUT, serial)) {
+            watched = fd;
         } else {
-            stream.retry_later();
+            stream.retry_later(next);
             next = Stream::Turn::stalled;
         }
     }
     if (next == Stream::Turn::stalled) entry.retries = retries_.emplace(stream.retry_at(), serial).second;
-
-    const bool wants_pipe = next == Stream::Turn::idle || next == Stream::Turn::more;
-    if (wants_pipe && entry.watched_pipe < 0) {
-        entry.watched_pipe = stream.pipe_fd();
-        watch(entry.watched_pipe, EPOLLIN, serial);
-    } else if (!wants_pipe) {
-        unwatch(std::exchange(entry.watched_pipe, -1));
-    }
 }
 
-void Engine::watch(int fd, std::uint32_t events, std::uint64_t tag) {
+bool Engine::watch(int fd, std::uint32_t events, std::uint64_t tag) {
     epoll_event event{events, {}};
     event.data.u64 = tag;
-    ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
+    return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
 void Engine::unwatch(int fd) {

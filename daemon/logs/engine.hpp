@@ -82,7 +82,7 @@ class Engine {
     void retry_due();
     void turn(std::uint64_t serial);
     void wait_as(Stream&, Stream::Turn);
-    void watch(int fd, std::uint32_t events, std::uint64_t tag);
+    bool watch(int fd, std::uint32_t events, std::uint64_t tag); // false: not, by errno
     void unwatch(int fd);
     void answer_drain(std::uint64_t asked);
     bool all_empty() const;

@@ -82,8 +82,9 @@ void Stream::reopen() {
         reopen_after_ = bytes_in_pipe();
 }
 
-void Stream::retry_later() {
-    stall({EAGAIN, "write '" + target_.path + "': its reader does not read"});
+void Stream::retry_later(Turn unwatched) {
+    const char* why = unwatched == Turn::full ? "its reader does not read" : "the program's pipe can't be watched";
+    stall({EAGAIN, "write '" + target_.path + "': " + why});
 }
 
 void Stream::close_file() {

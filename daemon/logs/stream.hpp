@@ -44,8 +44,8 @@ class Stream {
     void retarget(Target);
     void reopen();
     void close() { pipe_.write.reset(); }
-    // After `full`, where the target cannot be waited for.
-    void retry_later();
+    // Where what this turn ended with can't be waited for: the target's room, or the pipe.
+    void retry_later(Turn);
 
     std::uint64_t serial() const { return serial_; }
     int pipe_fd() const { return pipe_.read.get(); }

@@ -83,7 +83,8 @@ struct Site {
     void upgrade() {
         control::Parked parked = server->park();
         server.reset();
-        auto resumed = control::SocketServer::resume(*loop, port, std::move(parked), surroundings);
+        auto resumed = control::SocketServer::resume(*loop, port, std::move(parked), control::Server::Losing::nobody,
+                                                     surroundings);
         REQUIRE_MESSAGE(resumed, resumed.error().message);
         serve(std::move(*resumed));
     }
@@ -249,7 +250,8 @@ TEST_CASE("a wait that ended between two images is answered without another word
     site.server.reset();
     site.port.submit(core::Exited{
         "web", core::live_run(site.port.state_.programs.at("web")), keep::ExitStatus::exited(0), {}, true});
-    auto resumed = control::SocketServer::resume(*site.loop, site.port, std::move(parked), site.surroundings);
+    auto resumed = control::SocketServer::resume(*site.loop, site.port, std::move(parked),
+                                                 control::Server::Losing::nobody, site.surroundings);
     REQUIRE(resumed);
     site.serve(std::move(*resumed));
     CHECK(client.reply().at("parameters").at("results").at(0).at("ok") == true);
@@ -335,6 +337,37 @@ TEST_CASE("without a free descriptor clients are turned away, and served again w
     SocketClient later(site);
     later.ask("ReopenLogs");
     CHECK_FALSE(later.reply().contains("error"));
+}
+
+TEST_CASE("a server that can't go on leaves everything open for whoever was there before") {
+    Site site;
+    SocketClient client(site);
+    client.ask("ReopenLogs");
+    client.reply();
+    control::Parked parked = site.server->park();
+    site.port.server = nullptr;
+    site.server.reset();
+    auto with_bad = parked;
+    with_bad.clients.push_back(parked.clients.front());
+    with_bad.clients.back().fd = ::open("/dev/null", O_RDONLY | O_CLOEXEC); // nothing to wait for: EPERM
+    const int bad = with_bad.clients.back().fd;
+
+    using Losing = control::Server::Losing;
+    CHECK_FALSE(control::SocketServer::resume(*site.loop, site.port, with_bad, Losing::nobody, site.surroundings));
+    for (const int fd : {parked.listener, parked.clients.front().fd, bad})
+        CHECK(::fcntl(fd, F_GETFD) >= 0);
+    auto broken = with_bad;
+    broken.listener = bad;
+    CHECK_FALSE(control::SocketServer::resume(*site.loop, site.port, broken, Losing::clients, site.surroundings));
+    CHECK(::fcntl(bad, F_GETFD) >= 0);
+
+    // Where nobody could serve it any more, a client is worth less than all the others.
+    auto resumed = control::SocketServer::resume(*site.loop, site.port, with_bad, Losing::clients, site.surroundings);
+    REQUIRE(resumed);
+    CHECK(::fcntl(bad, F_GETFD) < 0);
+    site.serve(std::move(*resumed));
+    client.ask("ReopenLogs");
+    CHECK_FALSE(client.reply().contains("error"));
 }
 
 TEST_CASE("resuming a parked server leaks no descriptor") {

@@ -87,7 +87,7 @@ def program(name):
               "bad-image": "tests/system/bad-image",
               "keepd-next": "tests/system/next/keepd-next"}
     path = build / places[name]
-    return without_debug_information(path) if name.startswith("keepd") else path
+    return without_debug_information(path) if name.startswith("keepd") or name == "bad-image" else path
 
 
 def without_debug_information(path):

@@ -1,45 +1,13 @@
 #!/usr/bin/env python3
-"""Numbered lines from several programs, written during upgrades and with rotation on: each is kept once, in order."""
+"""Numbered lines during upgrades, with a rotation every few of them: each is kept once, in order.
+
+Larger files, and everything else at the same time: test_chaos.py.
+"""
 import os
-import re
 import sys
 
 from harness import Keepd, check, check_equal, count, eventually, main, scenario, victim
-
-LINE = re.compile(rb"line (\d{8}) of the ledger x*\n")
-
-
-def rotated(log):
-    """The log's files, oldest first."""
-    numbers = sorted((int(path.name.rsplit(".", 1)[1]) for path in log.parent.glob(log.name + ".*")), reverse=True)
-    check_equal(numbers, list(range(len(numbers), 0, -1)), f"the numbers of the rotated files of {log.name}")
-    return [log.with_name(f"{log.name}.{number}") for number in numbers] + [log]
-
-
-def last_number(log):
-    try:
-        with log.open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - 200))
-            found = LINE.findall(file.read())
-    except OSError:
-        return 0
-    return int(found[-1]) if found else 0
-
-
-def check_ledger(log, lines):
-    expected = 1
-    for path in rotated(log):
-        data = path.read_bytes()
-        check(data.endswith(b"\n") or not data, f"{path.name} ends inside a line: {data[-80:]!r}")
-        end = 0
-        for match in LINE.finditer(data):
-            check(match.start() == end, f"{path.name}: at byte {end}: {data[end:end + 120]!r} instead of a line")
-            check(int(match[1]) == expected, f"{path.name}: line {int(match[1])} instead of {expected}")
-            end = match.end()
-            expected += 1
-        check(end == len(data), f"{path.name}: at byte {end}: {data[end:end + 120]!r} instead of a line")
-    check_equal(expected - 1, lines, f"lines of {log.name}")
-
+from ledger import check_ledger, last_number, rotated
 
 def keep_a_ledger(programs, lines, upgrades, max_size):
     batch = -(-lines // upgrades)
@@ -77,11 +45,6 @@ def keep_a_ledger(programs, lines, upgrades, max_size):
                                                "bytes": sum(path.stat().st_size for path in rotated(log))}, "accounting")
         for fifo in fifos:
             os.close(fifo)
-
-
-@scenario
-def each_line_once_and_in_order_over_upgrades_and_rotations():
-    keep_a_ledger(programs=5, lines=count(20_000, 200_000), upgrades=count(40, 200), max_size=count("32KiB", "256KiB"))
 
 
 @scenario

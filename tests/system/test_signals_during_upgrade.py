@@ -10,8 +10,7 @@ import subprocess
 import sys
 
 from harness import (Keepd, check, check_equal, count, descendants_of, eventually, leaves_one, main, pid_noted_in, program,
-                     scenario, start_time,
-                     victim)
+                     scenario, start_time, victim)
 from tracer import at_system_call, begin_upgrade
 
 PAUSE = victim("pause")

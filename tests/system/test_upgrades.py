@@ -82,6 +82,63 @@ def connections_and_their_waits_are_carried():
 
 
 @scenario
+def who_asks_is_answered_by_the_new_image():
+    with Keepd({"one": PAUSE}).start() as keepd, keepd.control() as control:
+        before = control.call("Status")["daemon"]
+        keepd.install("keepd-b")
+        answer = control.call("Upgrade")
+        after = control.call("Status")["daemon"]
+        check_equal((answer["replaced"], answer["generation"]), (True, 2), f"the answer: {answer['text']}")
+        for image, daemon in (("from", before), ("to", after)):
+            check_equal(answer[image], {key: daemon[key] for key in ("version", "build_id")}, f"the image that it went {image}")
+        check(after["build_id"] != before["build_id"], "another build answers on the same connection")
+
+
+@scenario
+def of_several_who_ask_at_once_one_gets_it():
+    with Keepd({"one": PAUSE}).start() as keepd:
+        for number in range(count(3, 30)):
+            controls = [keepd.control() for _ in range(5)]
+            for control in controls:
+                control.call("Status")      # accepted, all of them
+            keepd.install("keepd" if number % 2 else "keepd-b")
+            keepd.kill(signal.SIGSTOP)      # so that all that is asked is there at once
+            for control in controls:
+                control.send("Upgrade")
+            keepd.kill(signal.SIGCONT)
+            got, refusals = 0, []
+            for control in controls:
+                try:
+                    got += control.receive()["replaced"]
+                except ControlError as error:
+                    refusals.append(error.name)
+                control.close()
+            check_equal((got, refusals), (1, ["io.keepd.Manager.Busy"] * 4), "who got it, and what the others were told")
+            check_equal(keepd.generation(), number + 2, "generation")
+
+
+@scenario
+def replies_that_nobody_reads_are_carried():
+    """A client with more to read than a socket holds, over several images: each answer is there once, whole and in order."""
+    with Keepd({f"program-{index}": {**PAUSE, "autostart": False} for index in range(30)}).start() as keepd, \
+            keepd.control() as slow:
+        binaries = others()
+        asked = 60
+        for index in range(asked):
+            slow.send("Status", names=[f"program-{index % 30}"] if index % 2 else None)
+        for index in range(3):
+            keepd.install(next(binaries))
+            keepd.upgrade()
+            if index == 1:      # some room: what was half written goes on, and stops again
+                slow.buffer += slow.socket.recv(20_000)
+        sizes = [len(slow.receive()["programs"]) for _ in range(asked)]
+        check_equal(sizes, [1 if index % 2 else 30 for index in range(asked)], "the answers")
+        slow.send("Status", names=["program-7"])
+        check_equal(len(slow.receive()["programs"]), 1, "the answer to a request afterwards")
+        check_equal(slow.buffer, b"", "what came after the last answer")
+
+
+@scenario
 def the_same_build_is_nothing_to_do_unless_forced():
     with Keepd({"one": PAUSE}).start() as keepd:
         keepd.upgrade()

@@ -2,10 +2,14 @@
 //
 //   victim pause                       does nothing until a signal ends it
 //   victim lines COUNT BATCH FIFO      writes COUNT numbered lines; each byte read from FIFO lets it write BATCH,
-//                                      a few at a time, with pieces of lines in between; then pauses
-//   victim exits NAME LEDGER MAX_MS    lives a random time up to MAX_MS, notes "NAME PID CODE" in LEDGER (-SIGNAL where
-//                                      it will die of one), and ends so; where LEDGER.halt is, it notes "NAME PID
-//                                      halted" instead and stays
+//                                      a few at a time, with pieces of lines in between, and a "!" the
+//                                      rest of what was begun; then pauses
+//   victim exits NAME LEDGER MAX_MS    notes "start NAME PID 0" in LEDGER, lives a random time up to MAX_MS, notes
+//                                      "exit NAME PID CODE" (-SIGNAL where it will die of one), and ends so; where
+//                                      LEDGER.halt is, it notes "halt NAME PID 0" instead and stays
+//   victim worker NAME LEDGER TAG      notes "start NAME PID TAG"; at USR1 "usr1 NAME PID TAG"; at TERM and USR2 "exit
+//   NAME
+//                                      PID CODE", and ends so; with the tag "lingers" TERM is but noted, as "term"
 //   victim stubborn PIDS               ignores SIGTERM; its child double-forks, calls setsid and ignores SIGTERM as
 //                                      well; the pids of all go to PIDS, one a line
 //   victim orphan PIDS                 leaves a grandchild behind, notes its pid in PIDS, and ends with 0
@@ -17,6 +21,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <initializer_list>
 #include <poll.h>
 #include <random>
 #include <string>
@@ -24,6 +29,7 @@
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 
 namespace {
 
@@ -68,6 +74,8 @@ int lines(long count, long batch, const char* fifo) {
     while (next <= count) {
         char byte = 0;
         if (::read(go, &byte, 1) != 1) give_up("read");
+        if (byte == '!') write_whole(1, std::exchange(pending, {}));
+        if (byte == '!') continue;
         for (long left = batch; left > 0 && next <= count; --left) {
             char line[64];
             std::snprintf(line, sizeof line, "line %08ld of the ledger %.*s\n", next++, static_cast<int>(random() % 24),
@@ -86,10 +94,30 @@ int lines(long count, long batch, const char* fifo) {
     pause_for_ever();
 }
 
-int exits(const std::string& name, const std::string& ledger, int max_ms) {
-    const std::string who = name + " " + std::to_string(::getpid()) + " ";
-    if (::access((ledger + ".halt").c_str(), F_OK) == 0) {
-        append_line(ledger.c_str(), who + "halted");
+// What a program says of itself in the ledger (a file or a FIFO): one line each.
+class Ledger {
+  public:
+    Ledger(std::string path, const std::string& name)
+        : path_(std::move(path)), who_(" " + name + " " + std::to_string(::getpid()) + " ") {}
+
+    void note(const char* what, const std::string& detail) const { append_line(path_.c_str(), what + who_ + detail); }
+
+    // Said first: nobody may learn of an end that the ledger does not know.
+    [[noreturn]] void end(int code) const {
+        note("exit", std::to_string(code));
+        ::_exit(code);
+    }
+
+  private:
+    std::string path_;
+    std::string who_;
+};
+
+int exits(const std::string& name, const std::string& path, int max_ms) {
+    const Ledger ledger(path, name);
+    ledger.note("start", "0");
+    if (::access((path + ".halt").c_str(), F_OK) == 0) {
+        ledger.note("halt", "0");
         pause_for_ever();
     }
     std::random_device seed;
@@ -98,12 +126,36 @@ int exits(const std::string& name, const std::string& ledger, int max_ms) {
     if (random() % 8 == 0) {
         constexpr std::array signals{SIGKILL, SIGTERM, SIGUSR1, SIGINT};
         const int number = signals[random() % signals.size()];
-        append_line(ledger.c_str(), who + "-" + std::to_string(number));
+        ledger.note("exit", std::to_string(-number));
         ::raise(number);
     }
-    const int code = static_cast<int>(random() % 256);
-    append_line(ledger.c_str(), who + std::to_string(code));
-    ::_exit(code);
+    ledger.end(static_cast<int>(random() % 256));
+}
+
+// Blocks these signals; a descriptor to read them from.
+int signals_to_read(std::initializer_list<int> numbers) {
+    sigset_t set;
+    sigemptyset(&set);
+    for (const int number : numbers)
+        sigaddset(&set, number);
+    ::sigprocmask(SIG_BLOCK, &set, nullptr);
+    return ::signalfd(-1, &set, SFD_CLOEXEC);
+}
+
+int worker(const std::string& name, const std::string& path, const std::string& tag) {
+    const int fd = signals_to_read({SIGUSR1, SIGUSR2, SIGTERM});
+    const Ledger ledger(path, name);
+    ledger.note("start", tag);
+    signalfd_siginfo info{};
+    while (::read(fd, &info, sizeof info) == sizeof info) {
+        if (info.ssi_signo == SIGUSR1)
+            ledger.note("usr1", tag);
+        else if (info.ssi_signo == SIGTERM && tag == "lingers")
+            ledger.note("term", tag);
+        else
+            ledger.end(::getpid() % 251);
+    }
+    return 1;
 }
 
 int stubborn(const char* pids) {
@@ -149,12 +201,7 @@ int orphan(const char* pids) {
 }
 
 int catch_signals(const char* file) {
-    sigset_t set;
-    sigemptyset(&set);
-    for (const int number : {SIGHUP, SIGUSR1, SIGUSR2, SIGTERM})
-        sigaddset(&set, number);
-    ::sigprocmask(SIG_BLOCK, &set, nullptr);
-    const int fd = ::signalfd(-1, &set, SFD_CLOEXEC);
+    const int fd = signals_to_read({SIGHUP, SIGUSR1, SIGUSR2, SIGTERM});
     append_line(file, "ready");
     signalfd_siginfo info{};
     while (::read(fd, &info, sizeof info) == sizeof info) {
@@ -172,6 +219,7 @@ int main(int argc, char** argv) {
     if (mode == "pause") pause_for_ever();
     if (mode == "lines" && argc == 5) return lines(std::atol(argv[2]), std::atol(argv[3]), argv[4]);
     if (mode == "exits" && argc == 5) return exits(argv[2], argv[3], std::atoi(argv[4]));
+    if (mode == "worker" && argc == 5) return worker(argv[2], argv[3], argv[4]);
     if (mode == "stubborn" && argc == 3) return stubborn(argv[2]);
     if (mode == "orphan" && argc == 3) return orphan(argv[2]);
     if (mode == "catch" && argc == 3) return catch_signals(argv[2]);
