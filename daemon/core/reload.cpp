@@ -14,7 +14,7 @@ namespace keepd::core {
 
 namespace {
 
-void say(Turn& turn, Notice::Level level, std::string text) {
+void tell_reload(Turn& turn, Notice::Level level, std::string text) {
     announce(turn, Notice::Kind::reload, level, std::move(text));
 }
 
@@ -125,7 +125,8 @@ void first_start(Turn& turn, const config::Plan& plan) {
     turn.state.daemon.settings = plan.daemon;
     turn.effects.daemon_touched = true;
     const std::size_t count = plan.programs.size();
-    say(turn, Notice::Level::info, "config read: " + std::to_string(count) + (count == 1 ? " program" : " programs"));
+    tell_reload(turn, Notice::Level::info,
+                "config read: " + std::to_string(count) + (count == 1 ? " program" : " programs"));
     for (const auto& [name, spec] : plan.programs)
         add(turn, spec, Why{});
 }
@@ -140,10 +141,10 @@ void set_outcome(Turn& turn, bool ok, std::string text) {
 void ask_reload(Turn& turn) {
     Daemon& daemon = turn.state.daemon;
     if (!serving(turn.state)) {
-        say(turn, Notice::Level::warning, "not reloaded: keepd is shutting down");
+        tell_reload(turn, Notice::Level::warning, "not reloaded: keepd is shutting down");
     } else if (daemon.upgrading) {
         daemon.deferred.reload = true;
-        say(turn, Notice::Level::info, "reloading as soon as the upgrade is over");
+        tell_reload(turn, Notice::Level::info, "reloading as soon as the upgrade is over");
     } else {
         turn.effects.actions.push_back(BeginReload{});
     }
@@ -151,7 +152,7 @@ void ask_reload(Turn& turn) {
 
 void load_plan(Turn& turn, const config::Plan& plan) {
     if (!serving(turn.state)) {
-        say(turn, Notice::Level::warning, "not reloaded: keepd is shutting down");
+        tell_reload(turn, Notice::Level::warning, "not reloaded: keepd is shutting down");
         return;
     }
     // Whatever keepd does first is announced, so a State that has said nothing has just come to be.
@@ -161,7 +162,7 @@ void load_plan(Turn& turn, const config::Plan& plan) {
     }
     const PlanDiff changes = diff(turn.state, plan);
     std::string text = summary(changes);
-    say(turn, Notice::Level::info, text);
+    tell_reload(turn, Notice::Level::info, text);
     set_outcome(turn, true, std::move(text));
     for (const ProgramChange& entry : changes.programs) {
         switch (entry.kind) {
@@ -177,7 +178,7 @@ void load_plan(Turn& turn, const config::Plan& plan) {
 
 void refuse_plan(Turn& turn, const std::string& text) {
     set_outcome(turn, false, text);
-    say(turn, Notice::Level::error, "the config is wrong, nothing was changed: " + text);
+    tell_reload(turn, Notice::Level::error, "the config is wrong, nothing was changed: " + text);
 }
 
 } // namespace keepd::core

@@ -13,7 +13,7 @@ namespace {
 // How long after SIGKILL keepd waits before it gives up on what is left.
 constexpr Duration grace_after_kill = std::chrono::seconds(10);
 
-void say(Turn& turn, Notice::Level level, std::string text) {
+void tell_shutdown(Turn& turn, Notice::Level level, std::string text) {
     announce(turn, Notice::Kind::shutdown, level, std::move(text));
 }
 
@@ -27,7 +27,7 @@ void kill_now(Turn& turn, ShuttingDown& stage, const std::string& because) {
     stage.killing = true;
     stage.deadline = later(turn.now.time, grace_after_kill);
     turn.effects.daemon_touched = true;
-    say(turn, Notice::Level::warning, because + ": killing what is left");
+    tell_shutdown(turn, Notice::Level::warning, because + ": killing what is left");
     for (auto& [name, program] : turn.state.programs)
         meet(turn, program, std::cref(patience_over));
 }
@@ -36,7 +36,7 @@ void abandon(Turn& turn) {
     std::string names;
     for (const auto& [name, program] : turn.state.programs)
         if (live_run(program).value != 0) names += (names.empty() ? "" : ", ") + name;
-    say(turn, Notice::Level::error, "SIGKILL did not end " + names + "; keepd ends without");
+    tell_shutdown(turn, Notice::Level::error, "SIGKILL did not end " + names + "; keepd ends without");
     end(turn, 1);
 }
 
@@ -62,16 +62,16 @@ void begin_shutdown(Turn& turn, const std::string& by) {
     turn.effects.daemon_touched = true;
     if (daemon.upgrading) {
         ++daemon.deferred.shutdowns;
-        say(turn, Notice::Level::info, by + ": shutting down as soon as the upgrade is over");
+        tell_shutdown(turn, Notice::Level::info, by + ": shutting down as soon as the upgrade is over");
         return;
     }
     daemon.deferred = {};
     daemon.stage = ShuttingDown{later(turn.now.time, daemon.settings.shutdown_timeout)};
     const auto live =
         std::ranges::count_if(turn.state.programs, [](const auto& entry) { return live_run(entry.second).value != 0; });
-    say(turn, Notice::Level::info,
-        by + ": stopping " + std::to_string(live) + (live == 1 ? " program" : " programs") + " within " +
-            keep::to_human(daemon.settings.shutdown_timeout));
+    tell_shutdown(turn, Notice::Level::info,
+                  by + ": stopping " + std::to_string(live) + (live == 1 ? " program" : " programs") + " within " +
+                      keep::to_human(daemon.settings.shutdown_timeout));
     for (auto& [name, program] : turn.state.programs) {
         if (program.goal == Goal::up && live_run(program).value == 0) {
             program.goal = Goal::down; // of what has completed or failed; the phase says the rest itself
@@ -94,7 +94,7 @@ void end_if_all_gone(Turn& turn) {
     // While keepd ends, a program with a live run is stopping, and one that is stopping has a deadline; nothing else
     // has.
     if (!std::holds_alternative<ShuttingDown>(turn.state.daemon.stage) || turn.state.agenda.size() != 0) return;
-    say(turn, Notice::Level::info, "every program has stopped; keepd ends");
+    tell_shutdown(turn, Notice::Level::info, "every program has stopped; keepd ends");
     end(turn, 0);
 }
 

@@ -11,7 +11,7 @@ namespace keepd::core {
 
 namespace {
 
-void say(Turn& turn, Notice::Level level, std::string text) {
+void tell_upgrade(Turn& turn, Notice::Level level, std::string text) {
     announce(turn, Notice::Kind::upgrade, level, std::move(text));
 }
 
@@ -51,11 +51,11 @@ void ask_upgrade(Turn& turn, bool if_changed) {
     turn.effects.daemon_touched = true;
     const std::string wait = keep::to_human(at - turn.now.time);
     if (!daemon.upgrading)
-        say(turn, Notice::Level::info, "begins in " + wait + " (upgrade.min_interval)");
+        tell_upgrade(turn, Notice::Level::info, "begins in " + wait + " (upgrade.min_interval)");
     else if (at <= turn.now.time)
-        say(turn, Notice::Level::info, "begins again when the one under way is over");
+        tell_upgrade(turn, Notice::Level::info, "begins again when the one under way is over");
     else
-        say(turn, Notice::Level::info, "begins again in " + wait + ", when the one under way is over");
+        tell_upgrade(turn, Notice::Level::info, "begins again in " + wait + ", when the one under way is over");
 }
 
 // Remembers a candidate that failed, and forgets one that did not.
@@ -70,7 +70,7 @@ void judge(Daemon& daemon, const FileIdentity& file, const UpgradeFinished& fini
 
 void signal_upgrade(Turn& turn) {
     if (!serving(turn.state)) {
-        say(turn, Notice::Level::warning, "not upgraded: keepd is shutting down");
+        tell_upgrade(turn, Notice::Level::warning, "not upgraded: keepd is shutting down");
         return;
     }
     ask_upgrade(turn, false);
@@ -85,7 +85,7 @@ void binary_changed(Turn& turn, const BinaryChanged& changed) {
         if (!daemon.deferred.upgrade_at || !daemon.deferred.upgrade_if_changed) return;
         daemon.deferred.upgrade_at.reset();
         daemon.deferred.upgrade_if_changed = false;
-        say(turn, Notice::Level::info, "not due any more: the binary that runs is back in its place");
+        tell_upgrade(turn, Notice::Level::info, "not due any more: the binary that runs is back in its place");
         return;
     }
     if (refused_before(daemon, changed.file)) return;
@@ -99,7 +99,7 @@ void begin_upgrade(Turn& turn, const UpgradeBegun& begun) {
     daemon.upgrading = Upgrading{turn.now.time, begun.binary, begun.file};
     daemon.last_upgrade_began = turn.now.time;
     turn.effects.daemon_touched = true;
-    say(turn, Notice::Level::info, "begins: " + begun.binary);
+    tell_upgrade(turn, Notice::Level::info, "begins: " + begun.binary);
 }
 
 void finish_upgrade(Turn& turn, const UpgradeFinished& finished) {
@@ -112,7 +112,7 @@ void finish_upgrade(Turn& turn, const UpgradeFinished& finished) {
         daemon.upgraded_at = turn.now.wall;
     }
     turn.effects.daemon_touched = true;
-    say(turn, finished.ok ? Notice::Level::info : Notice::Level::error, finished.text);
+    tell_upgrade(turn, finished.ok ? Notice::Level::info : Notice::Level::error, finished.text);
 
     const Deferred waiting = daemon.deferred;
     daemon.deferred.shutdowns = 0;

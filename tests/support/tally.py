@@ -61,7 +61,7 @@ FLAVOURS = [
     Flavour("asan", "unit tests and bounded fuzzing under AddressSanitizer and UndefinedBehaviorSanitizer",
             ["-Dwerror=true", "-Db_sanitize=address,undefined", "-Doptimization=0", "-Db_pch=true",
              # The vptr check looks at memory through a pipe of its own: tests that use up all descriptors would fail by it.
-             "-Dcpp_args=-gline-tables-only -fno-sanitize=vptr"],
+             "-Dcpp_args=-gline-tables-only -fno-sanitize=vptr -Wno-deprecated-declarations"],
             lambda test: (is_unit(test) and test["name"] not in SLOW) or "fuzz" in suites(test), compiler="clang++-19",
             # The plain flavour walks the long random histories; under the sanitizers short ones take as long.
             environment={"KEEPD_SEEDS": "60", "ASAN_OPTIONS": "detect_stack_use_after_return=1:abort_on_error=0",
