@@ -102,8 +102,12 @@ Injector::Injector(std::function<void()> body) {
 }
 
 Injector::~Injector() {
-    listener_.reset();
-    thread_.join();
+    if (supported()) {
+        (void)listener_.release(); // closed, it would have all further calls refused
+        thread_.detach();
+    } else {
+        thread_.join();
+    }
 }
 
 void Injector::mark() {

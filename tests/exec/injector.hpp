@@ -40,7 +40,7 @@ class Injector {
   public:
     // Starts a thread with a filter that runs `body`. supported() says if that has worked.
     explicit Injector(std::function<void()> body);
-    // Lets the body go, whose calls are all refused (ENOSYS) from now on, and awaits its end.
+    // Leaves the body at its mark for ever: only the process's end ends it.
     ~Injector();
     Injector(const Injector&) = delete;
     Injector& operator=(const Injector&) = delete;

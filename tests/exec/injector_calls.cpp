@@ -102,6 +102,8 @@ constexpr auto calls = std::to_array<Call>({
     CALL(rt_sigreturn, untouched),
     CALL(rt_sigprocmask, untouched),
     CALL(rt_sigaction, untouched),
+    CALL(rt_sigpending, untouched),
+    CALL(sigaltstack, untouched),
     CALL(restart_syscall, untouched),
     CALL(futex, untouched),
     CALL(rseq, untouched),
