@@ -154,7 +154,8 @@ void Upgrader::way_back_rehearsed(keep::Result<upgrade::Answer> own) {
     if (own) return go_ahead(answer);
     if (!force_)
         return finish(false, 1,
-                      "refused: there would be no way back, --force upgrades all the same: " + own.error().message);
+                      "refused: there would be no way back, --force upgrades all the same: " + own.error().message,
+                      true); // the candidate is as good as it was
     host_.log_.warning("upgrade: there is no way back if it fails: " + own.error().message);
     pinned_.reset();
     go_ahead(answer);
