@@ -65,6 +65,9 @@ def every_field_reaches_its_program_and_no_other():
         keepd.upgrade()
         keepd.keepctl("restart", "all")
         again = facts_of(keepd.status("all")["pid"])
+        # Where no cgroup tells whose a process is, its environment does; that is all that tells one run from another.
+        marks = [facts["environment"].pop("KEEPD_RUN", "") for facts in (found, again)]
+        check(all(marks) and marks[0] != marks[1], f"the runs' marks: {marks}")
         check_equal(again, found, "a run of the new image")
 
 
