@@ -81,7 +81,8 @@ class Watching final : public BinaryWatch {
     void look_again() {
         const auto there = follow(path_).file;
         if (!rest_.still(there)) return look();
-        changed_(*there); // last: it may end this watch
+        const auto changed = changed_; // it may end this watch, and itself with it
+        changed(*there);
     }
 
     // Until what is watched is the way as it is: what changes while the watches are set is seen by the next round.
