@@ -16,10 +16,6 @@ namespace {
 
 using upgrade::Slip;
 
-logs::Target target_of(const config::Output& output) {
-    return {output.path, output.max_size, output.max_files};
-}
-
 // What a stream's bytes are to go to, if a program of the state has it.
 std::map<std::string, logs::Target> wanted_streams(const core::State& state) {
     std::map<std::string, logs::Target> wanted;
@@ -41,7 +37,7 @@ bool is_reached_by(const keep::sys::Fd& listener, const std::string& path) {
 
 } // namespace
 
-void Adopter::take_streams() {
+keep::Result<> Adopter::take_streams() {
     auto wanted = wanted_streams(host_.state_);
     std::vector<logs::StreamState> streams;
     // The newest of a name is the one that is open; older ones are drained.
@@ -63,15 +59,9 @@ void Adopter::take_streams() {
             lost_.push_back("the pipe of " + id + " (what it writes from now on fails)");
     }
     auto pump = logs::Pump::resume(streams);
-    if (pump) {
-        host_.pump_ = std::move(*pump);
-        return;
-    }
-    lost_.push_back("the log streams: " + pump.error().message);
-    for (const auto& stream : streams) {
-        (void)keep::sys::Fd::adopt(stream.pipe_read);
-        (void)keep::sys::Fd::adopt(stream.pipe_write);
-    }
+    if (!pump) return std::unexpected(pump.error()); // keepd ends; the vault has the pipes still
+    host_.pump_ = std::move(*pump);
+    return {};
 }
 
 keep::Result<> Adopter::take_control() {
@@ -110,7 +100,10 @@ void Adopter::take_run(const std::string& name, const core::Program& program) {
     run->reaped = ended;
     run->process = ended ? keep::exec::Process(known_pid, {}) : find(id, known_pid);
     run->cgroup = host_.trees_.cgroup_of(id);
-    if (!run->process && known_pid == 0) return; // it had not been started: Recovered sees to that
+    if (!run->process && known_pid == 0) { // it had not been started
+        if (stopping != nullptr) host_.submit(core::SpawnFailed{name, id, "keepd was killed before it was started"});
+        return; // what was to be started is: Recovered sees to that
+    }
     const bool found = bool(run->process);
     if (!found) {
         run->process = keep::exec::Process(known_pid, {});
@@ -123,7 +116,6 @@ void Adopter::take_run(const std::string& name, const core::Program& program) {
     Run& added = host_.runs_.add(std::move(run));
     if (known_pid == 0) host_.submit(core::Spawned{name, id, added.process.pid()});
     if (!found && !ended) {
-        ++ended_;
         lost_.push_back(name + " (pid " + std::to_string(known_pid) + "), which is gone; how it ended is unknown");
         host_.submit(core::Exited{name, id, {}, {}, host_.trees_.empty_after_exit(added)});
         if (Run* left = host_.runs_.by_id(id)) host_.await_leftovers(*left);

@@ -15,7 +15,7 @@ class Adopter {
   public:
     Adopter(Host& host, upgrade::Legacy& legacy) : host_(host), legacy_(legacy) {}
 
-    void take_streams(); // a pump with the pipes that were found
+    keep::Result<> take_streams(); // a pump with the pipes that were found
     keep::Result<> take_control();
     void take_runs();           // and reports what became of them
     std::string report() const; // what was taken over, and what was not
@@ -30,7 +30,6 @@ class Adopter {
     Host& host_;
     upgrade::Legacy& legacy_;
     std::size_t taken_ = 0;
-    std::size_t ended_ = 0;
     std::vector<std::string> lost_; // for people
 };
 

@@ -163,8 +163,7 @@ keep::Result<> Host::adopt(upgrade::Legacy legacy) {
         log_.info("no cgroup of keepd's own, process groups are watched instead: " + why_no_cgroup);
     if (auto estate = estate_.take_over(legacy, state_.daemon.settings.runtime_dir); !estate) return estate;
     save_host();
-    adopter.take_streams();
-    if (!pump_) return keep::fail("no log pump");
+    if (auto streams = adopter.take_streams(); !streams) return streams;
     watch_log_files();
     adopter.take_runs();
     submit(core::Recovered{adopter.report(), adopter.complete()});

@@ -52,15 +52,15 @@ keep::Result<> Estate::begin(const checkpoint::Header& header, const std::string
     auto live = checkpoint::Live::create(header, std::move(backing));
     if (!live) return std::unexpected(live.error());
     live_ = std::move(*live);
-    if (systemd::store() == systemd::Store::no) return {};
-    systemd::forget_stored(upgrade::stored_checkpoint);
-    for (const char* name : upgrade::stored_vaults)
-        systemd::forget_stored(name);
-    open_store();
+    if (systemd::store() != systemd::Store::no) open_store(false);
     return {};
 }
 
-void Estate::open_store() {
+// What an earlier keepd left under these names goes first. `has_checkpoint`: ours is there already.
+void Estate::open_store(bool has_checkpoint) {
+    if (!has_checkpoint) systemd::forget_stored(upgrade::stored_checkpoint);
+    for (const char* name : upgrade::stored_vaults)
+        systemd::forget_stored(name);
     const auto store = [&](const char* name, int fd) {
         report(systemd::store_descriptors(name, std::span(&fd, 1)), "store a descriptor");
     };
@@ -72,7 +72,7 @@ void Estate::open_store() {
     const auto ends = vaults_->descriptors();
     for (std::size_t i = 0; i < ends.size(); ++i)
         store(upgrade::stored_vaults[i], ends[i]);
-    store(upgrade::stored_checkpoint, live_->fd());
+    if (!has_checkpoint) store(upgrade::stored_checkpoint, live_->fd());
 }
 
 keep::Result<> Estate::resume(const upgrade::Handoff& handoff, const checkpoint::Header& header) {
@@ -101,7 +101,7 @@ keep::Result<> Estate::take_over(upgrade::Legacy& legacy, const std::string& run
     live_ = std::move(*live);
     vaults_ = std::move(legacy.vaults);
     stale_ = vaults_.has_value(); // what ended in between is in there still
-    if (!vaults_ && systemd::store() != systemd::Store::no) open_store();
+    if (!vaults_ && systemd::store() != systemd::Store::no) open_store(legacy.by_store);
     return {};
 }
 
@@ -155,7 +155,8 @@ void Estate::tidy() {
 }
 
 void Estate::begin_end(const std::string& runtime_dir) {
-    (void)keep::sys::open(ending_mark(runtime_dir), O_WRONLY | O_CREAT | O_NOFOLLOW, 0600);
+    const auto mark = keep::sys::open(ending_mark(runtime_dir), O_WRONLY | O_CREAT | O_NOFOLLOW, 0600);
+    if (!mark) log_.warning("should this end be cut short, nobody clears away what is left: " + mark.error().message);
 }
 
 void Estate::end() {

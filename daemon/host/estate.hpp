@@ -53,7 +53,7 @@ class Estate {
     void end();
 
   private:
-    void open_store();
+    void open_store(bool has_checkpoint);
     void report(const keep::Result<>& done, const char* what);
 
     Log& log_;

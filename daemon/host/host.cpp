@@ -87,7 +87,8 @@ int Host::run() {
         if (upgrader_->ready()) upgrader_->carry_out();
     }
     server_->say_goodbye();
-    trees_.clear_away();
+    if (const auto cleared = trees_.clear_away(); !cleared)
+        log_.error("not everything that programs have left is gone: " + cleared.error().message);
     estate_.end();
     give_back_run_numbers(state_.daemon.settings.state_dir, state_.daemon.next_run);
     if (!pump_->drain(std::chrono::seconds(5))) log_.error("logs: not everything that programs wrote could be stored");

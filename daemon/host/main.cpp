@@ -64,6 +64,21 @@ int give_up(host::Log& log, const keep::Error& error) {
     return failed;
 }
 
+using Reading = std::expected<config::Plan, std::vector<config::Fault>>;
+
+Reading read_config(const host::Options& options) {
+    const auto facts = config::host_facts();
+    auto plan = config::load(options.config.empty() ? config::default_path(facts) : options.config, facts);
+    if (plan) host::apply_overrides(*plan, options);
+    return plan;
+}
+
+// Also where the config is wrong: as the command line says, or the default.
+std::string runtime_dir_of(const Reading& plan, const host::Options& options) {
+    if (plan) return plan->daemon.runtime_dir;
+    return options.runtime_dir.empty() ? config::default_dirs(config::host_facts()).runtime : options.runtime_dir;
+}
+
 // What every first image of a process does before it opens anything.
 void settle_in(bool subreaper) {
     prepare_process(subreaper);
@@ -97,10 +112,10 @@ std::optional<upgrade::Legacy> legacy_among(std::vector<systemd::Stored> stored,
 // After keepd's end, by the service manager: an end that was begun but not carried out leaves nothing behind. After a
 // crash there is no such mark, and the programs wait for the next keepd.
 int sweep(const host::Options& options) {
-    const std::string runtime_dir =
-        options.runtime_dir.empty() ? config::default_dirs(config::host_facts()).runtime : options.runtime_dir;
-    if (access(host::ending_mark(runtime_dir).c_str(), F_OK) == 0) host::Trees::sweep();
-    return done;
+    if (access(host::ending_mark(runtime_dir_of(read_config(options), options)).c_str(), F_OK) != 0) return done;
+    const auto swept = host::Trees::sweep();
+    if (!swept) std::fprintf(stderr, "keepd: what is left can't be cleared away: %s\n", swept.error().message.c_str());
+    return swept ? done : failed;
 }
 
 int start(const host::Options& options, host::Log& log) {
@@ -109,13 +124,8 @@ int start(const host::Options& options, host::Log& log) {
     // programs must not be without a keepd for it.
     if (auto legacy = legacy_among(systemd::take_stored(), "", log))
         return adopt(options, log, std::move(heritage), std::move(*legacy));
-    const auto facts = config::host_facts();
-    auto plan = config::load(options.config.empty() ? config::default_path(facts) : options.config, facts);
-    if (plan) host::apply_overrides(*plan, options);
-    const std::string runtime_dir = plan                           ? plan->daemon.runtime_dir
-                                    : !options.runtime_dir.empty() ? options.runtime_dir
-                                                                   : config::default_dirs(facts).runtime;
-    if (auto legacy = legacy_among({}, host::checkpoint_file(runtime_dir), log))
+    auto plan = read_config(options);
+    if (auto legacy = legacy_among({}, host::checkpoint_file(runtime_dir_of(plan, options)), log))
         return adopt(options, log, std::move(heritage), std::move(*legacy));
     if (!plan) return print_faults(plan.error());
 
@@ -128,8 +138,7 @@ int start(const host::Options& options, host::Log& log) {
 }
 
 int check(const host::Options& options) {
-    const auto facts = config::host_facts();
-    const auto plan = config::load(options.config.empty() ? config::default_path(facts) : options.config, facts);
+    const auto plan = read_config(options);
     if (!plan) return print_faults(plan.error());
     return std::puts("the config is good"), done;
 }

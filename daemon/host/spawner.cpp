@@ -28,7 +28,7 @@ keep::Result<> arrange_one(logs::Pump& pump, const std::string& id, const Output
         if (pump.write_end(id) >= 0) pump.close(id);
         return {};
     }
-    const auto opened = pump.open(id, {output.path, output.max_size, output.max_files});
+    const auto opened = pump.open(id, target_of(output));
     if (!opened) return keep::fail_in("log stream " + id, opened.error());
     return {};
 }
@@ -43,6 +43,10 @@ keep::Error for_people(const keep::exec::Error& error) {
 }
 
 } // namespace
+
+logs::Target target_of(const config::Output& output) {
+    return {output.path, output.max_size, output.max_files};
+}
 
 std::string stdout_id(const std::string& program) {
     return program + "/stdout";

@@ -18,6 +18,9 @@ namespace keepd::host {
 std::string stdout_id(const std::string& program);
 std::string stderr_id(const std::string& program);
 
+// Where a stream's bytes go, for the pump; of an output that is a file.
+logs::Target target_of(const config::Output& output);
+
 // Makes the pump's streams be as the spec says: opens or retargets files, closes what is not used any more.
 // Errors: no descriptor left for a pipe; the program can't be started then.
 keep::Result<> arrange_streams(logs::Pump& pump, const config::Program& program);

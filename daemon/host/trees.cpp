@@ -62,29 +62,32 @@ Trees Trees::detect(std::string& why_not) {
         return Trees();
     }
     Trees trees(*own);
-    trees.clear_away(); // runs of an earlier keepd that nobody claims any more
+    (void)trees.clear_away(); // runs of an earlier keepd that nobody claims any more
     return trees;
 }
 
-void Trees::sweep() {
+keep::Result<> Trees::sweep() {
     constexpr std::string_view control = "/.control"; // where systemd puts the helpers of a delegated unit
     auto own = cgroup::find_own();
-    if (!own) return;
+    if (!own) return std::unexpected(own.error());
     if (own->ends_with(control)) own->resize(own->size() - control.size());
-    Trees(*own).clear_away();
+    return Trees(*own).clear_away();
 }
 
-void Trees::clear_away() const {
-    if (root_.empty()) return;
+keep::Result<> Trees::clear_away() const {
+    if (root_.empty()) return {};
     const auto left = cgroup::children(root_);
-    if (!left) return;
+    if (!left) return std::unexpected(left.error());
+    keep::Result<> done;
     for (const auto& name : *left) {
         if (!name.starts_with(name_prefix)) continue;
         const std::string directory = root_ + "/" + name;
-        (void)cgroup::kill(directory);
-        (void)cgroup::await_empty(directory, std::chrono::seconds(2));
-        (void)cgroup::remove(directory);
+        auto gone = cgroup::kill(directory);
+        if (gone) gone = cgroup::await_empty(directory, std::chrono::seconds(2));
+        if (gone) gone = cgroup::remove(directory);
+        if (!gone) done = gone;
     }
+    return done;
 }
 
 Trees Trees::adopt(const std::string& former, std::string& why_not) {

@@ -57,10 +57,10 @@ class Trees {
     std::vector<std::string> survivors(const Run& run) const;
 
     // For a process beside keepd, in its unit: clear_away() there.
-    static void sweep();
+    static keep::Result<> sweep();
 
     // keepd ends: nothing that its programs have started stays.
-    void clear_away() const;
+    keep::Result<> clear_away() const;
 
     // The run is over: its cgroup goes.
     void retire(Run& run);

@@ -57,6 +57,17 @@ Result<bool> receive(int socket, int flags, Parcel& parcel) {
 
 } // namespace
 
+void Enclosure::put(msghdr& message, std::span<const int> fds) {
+    if (fds.empty()) return;
+    message.msg_control = bytes_.data();
+    message.msg_controllen = CMSG_SPACE(fds.size_bytes());
+    cmsghdr* header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(fds.size_bytes());
+    std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
+}
+
 Result<ParcelQueue> parcel_queue(std::size_t room) {
     int ends[2] = {-1, -1};
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0)
@@ -71,20 +82,12 @@ Result<ParcelQueue> parcel_queue(std::size_t room) {
 Result<> send_parcel(int in, std::string_view bytes, std::span<const int> fds) {
     if (bytes.empty() || bytes.size() > longest || fds.size() > most_descriptors)
         return fail("a parcel has 1 to 65536 bytes and 253 descriptors at most", EINVAL);
-    Ancillary ancillary{};
+    Enclosure enclosure;
     iovec part{const_cast<char*>(bytes.data()), bytes.size()};
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
-    if (!fds.empty()) {
-        message.msg_control = &ancillary;
-        message.msg_controllen = CMSG_SPACE(fds.size_bytes());
-        cmsghdr* header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(fds.size_bytes());
-        std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
-    }
+    enclosure.put(message, fds);
     for (;;) {
         if (::sendmsg(in, &message, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0) return {};
         if (errno != EINTR) return fail_errno("sendmsg", "", errno);

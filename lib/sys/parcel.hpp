@@ -2,10 +2,12 @@
 // holds its ends has what lies in its queue, whatever becomes of the process that put it there. unix(7), SCM_RIGHTS.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <span>
 #include <string>
 #include <string_view>
+#include <sys/socket.h>
 #include <vector>
 
 #include "lib/base/error.hpp"
@@ -14,6 +16,16 @@
 namespace keep::sys {
 
 inline constexpr std::size_t most_descriptors = 253; // in one message; SCM_MAX_FD of the kernel
+
+// The descriptors of one message that is sent, as sendmsg(2) wants them. Must live until it is sent.
+class Enclosure {
+  public:
+    // Into `message`, which has none yet. `fds`: at most most_descriptors.
+    void put(msghdr& message, std::span<const int> fds);
+
+  private:
+    alignas(cmsghdr) std::array<char, CMSG_SPACE(most_descriptors * sizeof(int))> bytes_{};
+};
 
 struct Parcel {
     std::string bytes;

@@ -139,7 +139,8 @@ TEST_CASE("park: anywhere in a line, at a rotation, in a line that is cut: the f
         const int second = *parked->open("s", {dir / "parked", 100000, 1000});
         std::size_t from = 0;
         for (const std::size_t to : ends) {
-            const std::string piece = text.substr(std::exchange(from, to), to - from);
+            const std::string piece = text.substr(from, to - from);
+            from = to;
             write_to(first, piece);
             REQUIRE(alone->drain(patience));
             write_to(second, piece);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """keepd.service under a real systemd: ready, reload, stop, watchdog, crash, journal."""
 import json
+import subprocess
 import sys
 
 from harness import check, check_equal, count, eventually, main, program, scenario
@@ -161,7 +162,7 @@ def a_stop_during_an_upgrade_is_honoured():
     with KeepdMachine({"one": PAUSE}) as machine:
         machine.systemctl("start", "keepd")
         machine.install(program("keepd-b"), "/usr/sbin/keepd")
-        upgrade = machine.popen("keepctl", "upgrade")
+        upgrade = machine.popen("keepctl", "upgrade", stdout=subprocess.DEVNULL)
         machine.systemctl("stop", "keepd")
         upgrade.wait(60)
         unit = machine.show("keepd", "ActiveState", "Result", "NRestarts")
