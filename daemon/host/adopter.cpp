@@ -1,5 +1,6 @@
 #include "daemon/host/adopter.hpp"
 
+#include <csignal>
 #include <map>
 #include <utility>
 
@@ -35,7 +36,23 @@ bool is_reached_by(const keep::sys::Fd& listener, const std::string& path) {
     return who && we && who->pid == we->pid;
 }
 
+// The process that this identity is of; none if it is gone.
+keep::exec::Process process_of(const upgrade::RunIdentity& identity) {
+    auto fd = keep::sys::pidfd_open(identity.pid);
+    const auto stat = keep::sys::process_stat(identity.pid);
+    if (!fd || !stat || stat->start_ticks != identity.start_ticks) return {};
+    return keep::exec::Process(identity.pid, std::move(*fd));
+}
+
 } // namespace
+
+void kill_remains(const upgrade::Legacy& legacy) {
+    for (const auto& [run, identity] : legacy.runs)
+        if (const auto process = process_of(identity)) {
+            (void)process.signal_group(SIGKILL); // each run has one of its own; gone already is as good
+            (void)process.kill();
+        }
+}
 
 keep::Result<> Adopter::take_streams() {
     auto wanted = wanted_streams(host_.state_);
@@ -140,11 +157,7 @@ keep::exec::Process Adopter::find(core::RunId run, int pid) {
 
 keep::exec::Process Adopter::by_identity(core::RunId run) {
     const auto known = legacy_.runs.find(run);
-    if (known == legacy_.runs.end()) return {};
-    auto fd = keep::sys::pidfd_open(known->second.pid);
-    const auto stat = keep::sys::process_stat(known->second.pid);
-    if (!fd || !stat || stat->start_ticks != known->second.start_ticks) return {};
-    return keep::exec::Process(known->second.pid, std::move(*fd));
+    return known == legacy_.runs.end() ? keep::exec::Process() : process_of(known->second);
 }
 
 // Of a spawn whose record is missing: by the mark that it carries where no cgroup does.

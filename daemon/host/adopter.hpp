@@ -11,6 +11,10 @@
 
 namespace keepd::host {
 
+// Of a keepd that was killed while it ended, where nobody but an operator starts the next one: nothing is gone on with.
+// Kills the processes that are known by pid and start time; those in cgroups go with these (Trees::detect).
+void kill_remains(const upgrade::Legacy& legacy);
+
 class Adopter {
   public:
     Adopter(Host& host, upgrade::Legacy& legacy) : host_(host), legacy_(legacy) {}

@@ -9,6 +9,7 @@
 #include <keep/exec/spawn.hpp>
 
 #include "config/paths.hpp"
+#include "daemon/host/adopter.hpp"
 #include "daemon/host/estate.hpp"
 #include "daemon/host/host.hpp"
 #include "daemon/host/next.hpp"
@@ -125,8 +126,12 @@ int start(const host::Options& options, host::Log& log) {
     if (auto legacy = legacy_among(systemd::take_stored(), "", log))
         return adopt(options, log, std::move(heritage), std::move(*legacy));
     auto plan = read_config(options);
-    if (auto legacy = legacy_among({}, host::checkpoint_file(runtime_dir_of(plan, options)), log))
-        return adopt(options, log, std::move(heritage), std::move(*legacy));
+    if (auto legacy = legacy_among({}, host::checkpoint_file(runtime_dir_of(plan, options)), log)) {
+        if (!std::holds_alternative<core::ShuttingDown>(legacy->state.daemon.stage))
+            return adopt(options, log, std::move(heritage), std::move(*legacy));
+        log.warning("the keepd before was killed while it ended: what it left is killed, everything starts anew");
+        host::kill_remains(*legacy);
+    }
     if (!plan) return print_faults(plan.error());
 
     const std::string started_by = upgrade::path_started_by(options.argv[0]);

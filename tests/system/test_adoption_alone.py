@@ -109,6 +109,24 @@ def a_second_keepd_does_not_adopt_from_one_that_lives():
 
 
 @scenario
+def an_end_that_was_cut_short_is_not_gone_on_with():
+    with Keepd({"one": {**victim("stubborn", "/dev/null", **QUIET), "stop": {"timeout": "1h"}}},
+               daemon={"shutdown_timeout": "1h"}).start() as keepd:
+        one = keepd.status("one")["pid"]
+        with keepd.events() as events:
+            keepd.kill(signal.SIGTERM)
+            events.wait_state("one", "stopping")
+        killed(keepd)
+        check(is_alive(one), "it outlives keepd")
+        keepd.start()
+        await_end(one, "the end of what was left")
+        status = keepd.status()
+        check_equal(status["daemon"]["last_adoption"], None, "nothing was adopted")
+        check(status["programs"][0]["state"] == "running" and status["programs"][0]["pid"] != one, "it was started anew")
+        check("killed while it ended" in keepd.stderr(), "the log tells of it")
+
+
+@scenario
 def a_damaged_or_foreign_file_is_no_checkpoint():
     with Keepd({"one": victim("pause", **QUIET)}).start() as keepd:
         one = keepd.status("one")["pid"]
