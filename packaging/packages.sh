@@ -5,8 +5,8 @@ BUILD_PACKAGES="g++ meson ninja-build pkgconf libsystemd-dev nlohmann-json3-dev 
 
 # What the tests add: a second compiler for the fuzz targets, the formatter, a JSON Schema validator, a real systemd to
 # boot, real programs to supervise, a compiler and an emulator of another architecture for the exec library, a judge of
-# manual pages, and what makes Debian packages.
-TEST_PACKAGES="ccache clang-19 libclang-rt-19-dev clang-format-19 python3 python3-jsonschema systemd nginx-light redis-server g++-aarch64-linux-gnu qemu-user mandoc dpkg-dev debhelper"
+# manual pages, what makes Debian packages, and what makes a Debian.
+TEST_PACKAGES="ccache clang-19 libclang-rt-19-dev clang-format-19 python3 python3-jsonschema systemd nginx-light redis-server g++-aarch64-linux-gnu qemu-user mandoc dpkg-dev debhelper debootstrap"
 
 installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

@@ -36,6 +36,10 @@ def suites(test):
     return {suite.split(":")[-1] for suite in test["suite"]}
 
 
+def has_its_turn(test):
+    return "full" not in suites(test) or "--full" in sys.argv
+
+
 def is_unit(test):
     return not suites(test) & {"system", "house", "fuzz"}
 
@@ -56,7 +60,7 @@ WITHOUT_ASLR = ["setarch", "-R"] if shutil.which("setarch") else []
 
 FLAVOURS = [
     Flavour("plain", "everything, warnings are errors", ["-Dwerror=true", "-Ddebug=false", "-Dcpp_args=-g1"],
-            lambda test: "fuzz" not in suites(test)),
+            lambda test: "fuzz" not in suites(test) and has_its_turn(test)),
     # With clang, whose instrumented code builds in a third of g++'s time, and whose libFuzzer wants the same libraries.
     Flavour("asan", "unit tests and bounded fuzzing under AddressSanitizer and UndefinedBehaviorSanitizer",
             ["-Dwerror=true", "-Db_sanitize=address,undefined", "-Doptimization=0", "-Db_pch=true",

@@ -3,6 +3,8 @@
 Nothing that happens inside reaches the host: the root is an overlay whose upper half is a tmpfs; /run, /tmp, /var/tmp,
 /var/log and /dev are fresh; the control group tree is a new one below a group of our own; the network is a lone loopback;
 and of systemd's units only the few that are listed here exist, so that nothing cleans, mounts or probes anything.
+
+KEEPD_MACHINE_ROOT=DIRECTORY: the files, and so the systemd, of another system than this one (trixie.py makes one).
 """
 import contextlib
 import json
@@ -16,7 +18,8 @@ from pathlib import Path
 
 from harness import ROOT, Deadline, Skip, children_of, eventually, need_root, program
 
-SYSTEMD = Path("/lib/systemd/systemd")
+MACHINE_ROOT = Path(os.environ.get("KEEPD_MACHINE_ROOT", "/"))
+SYSTEMD = "/usr/lib/systemd/systemd"
 UNIT = ROOT / "systemd" / "keepd.service"
 UNITS = ["systemd-journald.service", "systemd-journald.socket", "systemd-journald-dev-log.socket", "basic.target",
          "sysinit.target", "sockets.target", "multi-user.target", "network.target", "shutdown.target", "umount.target",
@@ -38,7 +41,7 @@ W=$1
 mount --make-rprivate /
 mount -t tmpfs -o mode=755 machine "$W"
 mkdir "$W/upper" "$W/work" "$W/root"
-mount -t overlay -o lowerdir=/,upperdir="$W/upper",workdir="$W/work" machine "$W/root"
+mount -t overlay -o lowerdir="$3",upperdir="$W/upper",workdir="$W/work" machine "$W/root"
 cd "$W/root"
 mount -t proc -o nosuid,nodev,noexec proc proc
 mount --bind -o ro proc/sys proc/sys
@@ -77,9 +80,9 @@ pivot_root . run/old
 umount -l /run/old
 rmdir /run/old
 exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin container=unshare NOTIFY_SOCKET=/run/notify/socket \
-    /lib/systemd/systemd --system --unit=machine.target --log-target=journal --log-level=info --show-status=no \
+    SYSTEMD --system --unit=machine.target --log-target=journal --log-level=info --show-status=no \
     3<&- 4<&-
-""".replace("UNITS", " ".join(UNITS))
+""".replace("UNITS", " ".join(UNITS)).replace("SYSTEMD", SYSTEMD)
 
 LOOPBACK_UP = """
 import fcntl, socket, struct
@@ -135,11 +138,16 @@ def need_namespaces():
         raise Skip("needs the right to make namespaces")
 
 
+def need_inside(*programs):
+    for one in programs:
+        if not MACHINE_ROOT.joinpath(one[1:]).exists():
+            raise Skip(f"needs {one}")
+
+
 class Machine:
     def __init__(self):
         need_namespaces()
-        if not SYSTEMD.exists():
-            raise Skip("needs systemd")
+        need_inside(SYSTEMD)
         self.directory = Path(tempfile.mkdtemp(prefix="keepd-machine-"))
         self.group = ControlGroup("keepd-machine")
         self.unshare = None
@@ -166,7 +174,8 @@ class Machine:
         self.said = (self.directory / "boot").open("w+b")
         self.unshare = subprocess.Popen(
             ["unshare", "--pid", "--fork", "--mount", "--cgroup", "--uts", "--ipc", "--net", "--kill-child",
-             "sh", "-c", script, "boot", str(self.directory / "work"), str(notify_directory)],
+             "sh", "-c", script, "boot", str(self.directory / "work"), str(notify_directory),
+             str(MACHINE_ROOT)],
             stdin=subprocess.DEVNULL, stdout=self.said, stderr=self.said, preexec_fn=self.group.enter,
             start_new_session=True)
         deadline = Deadline(60, "systemd to boot")

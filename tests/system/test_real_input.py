@@ -2,15 +2,14 @@
 """Real programs under a real systemd, under load, while keepd is replaced again and again and its config changes."""
 import json
 import re
-import shutil
 import subprocess
 import sys
 import threading
 import time
 from datetime import datetime
 
-from harness import HERE, Skip, await_readable, check, check_equal, count, descriptors_of, eventually, main, program, scenario, stat_of
-from machine import KeepdMachine
+from harness import HERE, await_readable, check, check_equal, count, descriptors_of, eventually, main, program, scenario, stat_of
+from machine import KeepdMachine, need_inside
 
 HTTP, REDIS, LEDGER = 8080, 6379, 8090
 UPGRADES = count(100, 100)
@@ -157,9 +156,7 @@ def check_ledger_log(machine, requests):
 
 @scenario
 def keepd_is_replaced_under_load_and_nobody_notices():
-    for needed in ("/usr/sbin/nginx", "/usr/bin/redis-server"):
-        if not shutil.which(needed):
-            raise Skip(f"needs {needed}")
+    need_inside("/usr/sbin/nginx", "/usr/bin/redis-server")
     with KeepdMachine(programs_of(0)) as machine:
         machine.install(HERE / "ledger_server.py", "/opt/ledger_server.py")
         machine.install(HERE / "load.py", "/opt/load.py")
