@@ -229,6 +229,14 @@ class Machine:
         text = self.systemctl("show", unit, "--property", ",".join(properties)).stdout
         return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
+    def re_execute(self):
+        """PID 1 executes itself anew (systemctl daemon-reexec). Returns when it is another image, and serves."""
+        def image():
+            return self.path("/proc/1/auxv").read_bytes()   # addresses, drawn at each exec
+        before = image()
+        self.systemctl("daemon-reexec")
+        eventually(lambda: image() != before and self.systemctl("show", expect=None).returncode == 0, "PID 1 to serve again")
+
     def journal(self, *arguments):
         self.run("journalctl", "--sync")
         return self.run("journalctl", "--quiet", "--no-pager", *arguments).stdout
