@@ -31,7 +31,8 @@ std::string_view broken_promise(const core::Program& program, std::string_view n
     return {};
 }
 
-keep::Result<core::State> decode_all(const Records& records, Unknown* kept) {
+template <class Map>
+keep::Result<core::State> decode_all(const Map& records, Unknown* kept) {
     core::State state;
     const auto daemon = records.find(daemon_key);
     if (daemon == records.end()) return keep::fail("no record 'daemon'");
@@ -44,7 +45,7 @@ keep::Result<core::State> decode_all(const Records& records, Unknown* kept) {
         if (auto done = decode_record(program, at->first, at->second, kept); !done)
             return std::unexpected(std::move(done.error()));
         if (const auto broken = broken_promise(program, name, state.daemon.next_run); !broken.empty())
-            return keep::fail(at->first + ": " + std::string(broken));
+            return keep::fail(std::string(at->first) + ": " + std::string(broken));
     }
     core::rebuild_agenda(state);
     return state;
@@ -104,6 +105,9 @@ keep::Result<core::State> decode(const Records& records) {
     return decode_all(records, nullptr);
 }
 keep::Result<core::State> decode(const Records& records, Unknown& kept) {
+    return decode_all(records, &kept);
+}
+keep::Result<core::State> decode(const RecordViews& records, Unknown& kept) {
     return decode_all(records, &kept);
 }
 

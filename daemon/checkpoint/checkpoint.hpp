@@ -14,6 +14,8 @@ namespace keepd::checkpoint {
 
 // Records by key. Keys: "daemon", "program/NAME", and whatever the upgrade adds ("handoff").
 using Records = std::map<std::string, std::string, std::less<>>;
+// The same where they lie, in memory that another holds.
+using RecordViews = std::map<std::string_view, std::string_view>;
 
 inline constexpr std::string_view daemon_key = "daemon";
 std::string program_key(std::string_view name); // "program/NAME"
@@ -36,6 +38,7 @@ Records encode(const core::State&, const Unknown&);
 // added them.
 keep::Result<core::State> decode(const Records&);                // unknown optional fields are dropped
 keep::Result<core::State> decode(const Records&, Unknown& kept); // they go to `kept`; what was in it stays
+keep::Result<core::State> decode(const RecordViews&, Unknown& kept);
 
 // Canonical digest of records (order-independent of how they were written): what a rehearsal answers. 16 hex digits.
 std::string digest(const Records&);

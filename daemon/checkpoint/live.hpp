@@ -88,4 +88,12 @@ keep::Result<Loaded> load(int fd);
 // The same of bytes in memory.
 keep::Result<Loaded> load(std::string_view bytes);
 
+// The same without a copy: `bytes` must stay as they are for as long as the views are used.
+struct Viewed {
+    Header header;
+    RecordViews records;
+    std::size_t torn = 0;
+};
+keep::Result<Viewed> view(std::string_view bytes);
+
 } // namespace keepd::checkpoint

@@ -54,6 +54,11 @@ void kill_remains(const upgrade::Legacy& legacy) {
         }
 }
 
+Adopter::Adopter(Host& host, upgrade::Legacy& legacy) : host_(host), legacy_(legacy) {
+    for (auto& found : legacy_.found)
+        if (found.slip.kind == Slip::Kind::run && found.fds.size() == 1) parked_.try_emplace(found.slip.run, &found);
+}
+
 keep::Result<> Adopter::take_streams() {
     auto wanted = wanted_streams(host_.state_);
     std::vector<logs::StreamState> streams;
@@ -99,6 +104,7 @@ void Adopter::take_runs() {
     std::vector<std::string> names;
     for (const auto& [name, program] : host_.state_.programs)
         if (core::live_run(program).value != 0) names.push_back(name);
+    kernel_tells_ = !names.empty() && keep::sys::tells_exits();
     for (const auto& name : names)
         take_run(name, host_.state_.programs.at(name));
 }
@@ -127,7 +133,7 @@ void Adopter::take_run(const std::string& name, const core::Program& program) {
         run->reaped = true;
     }
     if (found && !ended) {
-        run->foster = std::make_unique<Foster>(run->process.pid(), run->process.pidfd());
+        run->foster = std::make_unique<Foster>(run->process.pid(), run->process.pidfd(), kernel_tells_);
         ++taken_;
     }
     Run& added = host_.runs_.add(std::move(run));
@@ -144,9 +150,8 @@ void Adopter::take_run(const std::string& name, const core::Program& program) {
 }
 
 keep::exec::Process Adopter::find(core::RunId run, int pid) {
-    for (auto& found : legacy_.found)
-        if (found.slip.kind == Slip::Kind::run && found.slip.run == run && found.fds.size() == 1)
-            return keep::exec::Process(found.slip.pid, std::move(found.fds[0]));
+    if (const auto found = parked_.find(run); found != parked_.end())
+        return keep::exec::Process(found->second->slip.pid, std::move(found->second->fds[0]));
     if (!host_.trees_.root().empty()) {
         auto leader = host_.trees_.find_leader(run, legacy_.host.image);
         if (leader) return std::move(*leader);

@@ -2,6 +2,7 @@
 // found, that is reported as what it means: a process that is gone has ended in a way that nobody knows.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,7 +18,7 @@ void kill_remains(const upgrade::Legacy& legacy);
 
 class Adopter {
   public:
-    Adopter(Host& host, upgrade::Legacy& legacy) : host_(host), legacy_(legacy) {}
+    Adopter(Host& host, upgrade::Legacy& legacy);
 
     keep::Result<> take_streams(); // a pump with the pipes that were found
     keep::Result<> take_control();
@@ -33,6 +34,8 @@ class Adopter {
 
     Host& host_;
     upgrade::Legacy& legacy_;
+    std::map<core::RunId, upgrade::Found*> parked_; // the processes in the vault
+    bool kernel_tells_ = false;                     // how a foster ended
     std::size_t taken_ = 0;
     std::vector<std::string> lost_; // for people
 };

@@ -86,7 +86,8 @@ keep::Result<> Host::resume(upgrade::Resumed resumed) {
         const auto* stopping = std::get_if<core::Stopping>(&program->second.phase);
         run->reaped = stopping != nullptr && stopping->ended.has_value();
         if (carried.foster)
-            run->foster = std::make_unique<Foster>(carried.pidfd, keep::sys::Fd::adopt(carried.stat), carried.trusted);
+            run->foster = std::make_unique<Foster>(carried.pid, carried.pidfd, keep::sys::Fd::adopt(carried.stat),
+                                                   carried.trusted);
         for (const auto& member : carried.members)
             run->members.push_back({keep::exec::Process::adopt(member.pid, member.pidfd), {}});
         runs_.add(std::move(run));

@@ -1,5 +1,6 @@
 #include "daemon/host/estate.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -14,8 +15,10 @@ namespace keepd::host {
 
 namespace {
 
-// So many single messages are worth a look at how many of them still count.
-constexpr std::size_t worth_a_compaction = 2048;
+// So many single messages are worth a compaction: a quarter of what lives, so that its cost is shared by as many
+// starts, within bounds, because who reads single messages passes over the first ones again for each.
+constexpr std::size_t fewest_singles = 512;
+constexpr std::size_t most_singles = 2048;
 
 // A new one, that replaces an older one's name.
 keep::Result<keep::sys::Fd> new_file(const std::string& path) {
@@ -143,11 +146,11 @@ void Estate::park(const upgrade::Item& item) {
 }
 
 void Estate::tidy() {
-    if (!vaults_ || (!stale_ && parked_ < worth_a_compaction)) return;
+    if (!vaults_ || (!stale_ && parked_ < enough_)) return;
     const auto living = living_();
-    if (!stale_ && parked_ < 2 * living.size()) return;
     stale_ = false;
     parked_ = 0;
+    enough_ = std::clamp(living.size() / 4, fewest_singles, most_singles);
     if (const auto filled = vaults_->fill_other(living); !filled) return report(filled, "vault");
     const auto counts = live_->put(upgrade::vault_key, vaults_->active() == 0 ? "1" : "0");
     if (!counts) return report(counts, "checkpoint");

@@ -63,8 +63,9 @@ class Estate {
     std::string file_; // of the checkpoint; "": it is in a memfd
     bool store_is_sure_ = false;
     bool stale_ = false;
-    bool full_ = false;      // told: the vaults don't take what they should
-    std::size_t parked_ = 0; // one by one, since the last compaction
+    bool full_ = false;        // told: the vaults don't take what they should
+    std::size_t parked_ = 0;   // one by one, since the last compaction
+    std::size_t enough_ = 512; // of them, for the next one
 };
 
 } // namespace keepd::host

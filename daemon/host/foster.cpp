@@ -24,18 +24,22 @@ bool tells(int pid, int stat) {
 
 } // namespace
 
-Foster::Foster(int pid, int pidfd) : pidfd_(pidfd) {
-    auto stat = keep::sys::open_process_stat(pid);
+Foster::Foster(int pid, int pidfd, bool kernel_tells) : pid_(pid), pidfd_(pidfd) {
+    if (!kernel_tells) hold();
+}
+
+Foster::Foster(int pid, int pidfd, keep::sys::Fd stat, bool trusted)
+    : pid_(pid), pidfd_(pidfd), stat_(std::move(stat)), trusted_(trusted) {}
+
+void Foster::hold() {
+    auto stat = keep::sys::open_process_stat(pid_);
     if (!stat) return;
-    const bool trusted = tells(pid, stat->get());
+    const bool trusted = tells(pid_, stat->get());
     // The number was this process's all the time if its pidfd can be signalled still.
-    if (!keep::sys::pidfd_send_signal(pidfd, 0)) return;
+    if (!keep::sys::pidfd_send_signal(pidfd_, 0)) return;
     stat_ = std::move(*stat);
     trusted_ = trusted;
 }
-
-Foster::Foster(int pidfd, keep::sys::Fd stat, bool trusted)
-    : pidfd_(pidfd), stat_(std::move(stat)), trusted_(trusted) {}
 
 keep::Result<> Foster::watch(systemd::Loop& loop, Ended ended) {
     ended_ = std::move(ended);
@@ -56,6 +60,7 @@ void Foster::look() {
 std::optional<keep::ExitStatus> Foster::learn() {
     const auto told = keep::sys::exit_info(pidfd_);
     if (told && *told) return **told;
+    if (!stat_) hold(); // its new parent may take its time to reap it, or never do it
     if (trusted_) {
         const auto end = keep::sys::process_end(stat_.get());
         if (end && (end->state == 'Z' || end->state == 'X')) return keep::sys::status_of_wait(end->wait_status);

@@ -18,10 +18,11 @@ class Foster {
   public:
     using Ended = std::function<void(const keep::ExitStatus&)>; // once; may destroy the Foster
 
-    // Holds the process's stat: `pidfd` must be of `pid` and is borrowed for the Foster's life.
-    Foster(int pid, int pidfd);
-    // The same with a stat that was held already; -1: it could not be had.
-    Foster(int pidfd, keep::sys::Fd stat, bool trusted);
+    // Holds the process's stat from now on, or, where the kernel tells (keep::sys::tells_exits()), opens it at its end:
+    // then nothing is lost if that is too late. `pidfd` must be of `pid` and is borrowed for the Foster's life.
+    Foster(int pid, int pidfd, bool kernel_tells = false);
+    // The same with a stat that may be held already.
+    Foster(int pid, int pidfd, keep::sys::Fd stat, bool trusted);
 
     keep::Result<> watch(systemd::Loop& loop, Ended ended);
 
@@ -29,9 +30,11 @@ class Foster {
     bool trusted() const { return trusted_; }
 
   private:
+    void hold();
     void look();
     std::optional<keep::ExitStatus> learn();
 
+    int pid_;
     int pidfd_;
     keep::sys::Fd stat_;
     bool trusted_ = false; // the stat shows us its exit_code

@@ -234,11 +234,12 @@ keep::Error Upgrader::replace_image() {
     handoff.streams = std::move(*streams);
     handoff.control = host_.server_->park();
     host_.estate_.travel(handoff);
-    host_.server_.reset();
     host_.pump_source_.reset();
-    host_.pump_.reset();
 
+    // What is parked is not taken apart: it would cost time, and ends with this image.
     const auto put_back = [&](keep::Error error) {
+        host_.server_.reset();
+        host_.pump_.reset();
         auto pump = logs::Pump::resume(std::move(handoff.streams));
         auto server =
             control::Server::resume(*host_.loop_, host_, std::move(handoff.control), control::Server::Losing::clients);

@@ -29,7 +29,7 @@ keep::sys::Fd take(std::vector<systemd::Stored>& stored, std::string_view name) 
     return taken;
 }
 
-std::optional<Vaults> take_vaults(std::vector<systemd::Stored>& stored, const checkpoint::Records& records) {
+std::optional<Vaults> take_vaults(std::vector<systemd::Stored>& stored, const checkpoint::RecordViews& records) {
     std::array<keep::sys::Fd, 4> ends;
     for (std::size_t i = 0; i < ends.size(); ++i) {
         ends[i] = take(stored, stored_vaults[i]);
@@ -80,10 +80,12 @@ keep::Result<std::optional<Legacy>> find_legacy(std::vector<systemd::Stored> sto
     if (!legacy.live) return std::optional<Legacy>{};
     const auto size = keep::sys::size_of(legacy.live.get());
     if (size && *size == 0) return std::optional<Legacy>{}; // its keepd had not begun
-    auto loaded = checkpoint::load(legacy.live.get());
+    const auto mapping = keep::sys::Mapping::of(legacy.live.get(), keep::sys::Access::read_only);
+    if (!mapping) return keep::fail_in("checkpoint", mapping.error());
+    const auto loaded = checkpoint::view(mapping->text());
     if (!loaded) return std::unexpected(loaded.error());
 
-    auto& records = loaded->records;
+    const auto& records = loaded->records;
     const auto host = records.find(host_key);
     if (host == records.end()) return std::optional<Legacy>{};
     auto host_record = checkpoint::restore<HostRecord>(host->second);

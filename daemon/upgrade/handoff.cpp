@@ -130,8 +130,14 @@ std::vector<std::string> close_strangers(const Handoff& handoff, const std::vect
     std::ranges::sort(known);
     std::vector<int> others;
     const int end = (known.empty() ? 2 : known.back()) + beyond;
-    for (int fd = 3; fd <= end; ++fd)
-        if (!std::ranges::binary_search(known, fd)) others.push_back(fd);
+    int fd = 3;
+    for (const int next : known) {
+        for (; fd < next; ++fd)
+            others.push_back(fd);
+        fd = std::max(fd, next + 1);
+    }
+    for (; fd <= end; ++fd)
+        others.push_back(fd);
     std::vector<std::string> closed;
     const auto open = keep::sys::are_open(others);
     for (std::size_t i = 0; open && i < others.size(); ++i) {

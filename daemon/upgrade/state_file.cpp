@@ -10,6 +10,7 @@
 #include "daemon/upgrade/manifest.hpp"
 #include "daemon/upgrade/rehearsal.hpp"
 #include "daemon/version.hpp"
+#include "lib/sys/memfd.hpp"
 
 namespace keepd::upgrade {
 
@@ -18,7 +19,10 @@ checkpoint::Records encode(const Handoff& handoff, const checkpoint::Unknown& un
 }
 
 keep::Result<Resumed> read_state(int fd) {
-    auto loaded = checkpoint::load(fd);
+    // Not copied first: with a thousand programs that is a tenth of an upgrade's gap.
+    const auto mapping = keep::sys::Mapping::of(fd, keep::sys::Access::read_only);
+    if (!mapping) return keep::fail_in("checkpoint", mapping.error());
+    auto loaded = checkpoint::view(mapping->text());
     if (!loaded) return std::unexpected(loaded.error());
     const auto record = loaded->records.find(handoff_key);
     if (record == loaded->records.end()) return keep::fail("the state holds no handoff");

@@ -24,11 +24,11 @@ Result<> set_peek_offset(int socket, int offset) {
     return fail_errno("setsockopt SO_PEEK_OFF", "", errno);
 }
 
-// One message into `parcel`; false if there is none.
-Result<bool> receive(int socket, int flags, Parcel& parcel) {
-    Ancillary ancillary{};
-    parcel.bytes.resize(longest);
-    iovec part{parcel.bytes.data(), parcel.bytes.size()};
+// One message into `parcel`, by way of `room` for the longest; false if there is none.
+Result<bool> receive(int socket, int flags, std::string& room, Parcel& parcel) {
+    Ancillary ancillary; // the kernel says how much of it counts
+    room.resize(longest);
+    iovec part{room.data(), room.size()};
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
@@ -40,7 +40,7 @@ Result<bool> receive(int socket, int flags, Parcel& parcel) {
     while (size < 0 && errno == EINTR);
     if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return false;
     if (size < 0) return fail_errno("recvmsg", "", errno);
-    parcel.bytes.resize(static_cast<std::size_t>(size));
+    parcel.bytes.assign(room, 0, static_cast<std::size_t>(size));
     for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
         if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
         const std::size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -98,9 +98,10 @@ Result<std::vector<Parcel>> peek_parcels(int out) {
     // The offset is the socket's, not ours: an earlier reader may have left one.
     if (auto set = set_peek_offset(out, 0); !set) return std::unexpected(set.error());
     std::vector<Parcel> parcels;
+    std::string room;
     for (;;) {
         Parcel parcel;
-        const auto got = receive(out, MSG_PEEK, parcel);
+        const auto got = receive(out, MSG_PEEK, room, parcel);
         if (!got) return std::unexpected(got.error());
         if (!*got) break;
         parcels.push_back(std::move(parcel));
@@ -110,9 +111,10 @@ Result<std::vector<Parcel>> peek_parcels(int out) {
 }
 
 Result<> empty_parcels(int out) {
+    std::string room;
     for (;;) {
         Parcel parcel;
-        const auto got = receive(out, 0, parcel);
+        const auto got = receive(out, 0, room, parcel);
         // Descriptors that find no room here are closed with their message all the same.
         if (!got && got.error().code == EMFILE) continue;
         if (!got) return std::unexpected(got.error());

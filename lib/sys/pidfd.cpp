@@ -125,6 +125,18 @@ Result<std::optional<ExitStatus>> exit_info(int pidfd) {
     return status_of_wait(info.exit_code);
 }
 
+bool tells_exits() {
+    constexpr int code = 42;
+    const pid_t pid = ::fork();
+    if (pid == 0) ::_exit(code);
+    if (pid < 0) return false;
+    const auto pidfd = pidfd_open(pid);
+    (void)wait_for(P_PID, pid, 0);
+    if (!pidfd) return false;
+    const auto told = exit_info(pidfd->get());
+    return told && *told == ExitStatus::exited(code);
+}
+
 ExitStatus status_of_wait(int wait_status) {
     if (WIFEXITED(wait_status)) return ExitStatus::exited(WEXITSTATUS(wait_status));
     if (WIFSIGNALED(wait_status)) return ExitStatus::signaled(WTERMSIG(wait_status), WCOREDUMP(wait_status));

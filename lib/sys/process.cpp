@@ -10,6 +10,8 @@
 namespace keep::sys {
 
 Result<> set_child_subreaper(bool on) {
+    // Not for nothing: the kernel would walk through all our descendants.
+    if (const auto now = is_child_subreaper(); now && *now == on) return {};
     if (::prctl(PR_SET_CHILD_SUBREAPER, on ? 1L : 0L, 0L, 0L, 0L) == 0) return {};
     return fail_errno("set child subreaper", "", errno);
 }

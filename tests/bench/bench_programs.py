@@ -14,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 FREESTANDING = ("-Os -static -nostdlib -ffreestanding -fno-stack-protector -fno-pie -no-pie -fno-exceptions -fno-rtti"
                 " -fno-asynchronous-unwind-tables").split()
-PROGRAMS = {"hello_child": FREESTANDING, "floor_supervisor": ["-O2", "-static"]}
+PROGRAMS = {"hello_child": FREESTANDING, "floor_supervisor": ["-O2", "-static"], "middle_design": ["-O2", "-static"]}
 
 
 def build_programs(directory):

@@ -98,6 +98,8 @@ class Watching {
     std::optional<ExitStatus> told_;
 };
 
+constexpr int no_stat = -1; // of no process: its stat can't be had
+
 bool kernel_tells() {
     Stranger stranger(3);
     stranger.end();
@@ -154,7 +156,7 @@ TEST_CASE("by the kernel, once it has been reaped") {
         return;
     }
     Stranger stranger(42);
-    auto foster = std::make_unique<Foster>(stranger.pidfd(), keep::sys::Fd(), false);
+    auto foster = std::make_unique<Foster>(no_stat, stranger.pidfd(), true);
     Watching watching(std::move(foster));
     CHECK_FALSE(watching.told()); // it lives
     stranger.end();
@@ -170,6 +172,24 @@ TEST_CASE("by the kernel, of one that was reaped before anybody watched") {
     stranger.reap();
     auto foster = std::make_unique<Foster>(stranger.pid(), stranger.pidfd());
     CHECK(Watching(std::move(foster)).told() == ExitStatus::signaled(SIGTERM));
+}
+
+TEST_CASE("by the stat of a zombie that nobody reaps, also where the kernel would tell later") {
+    Stranger stranger(42);
+    auto foster = std::make_unique<Foster>(stranger.pid(), stranger.pidfd(), true);
+    Watching watching(std::move(foster));
+    CHECK_FALSE(watching.told());
+    stranger.end();
+    CHECK(watching.told() == ExitStatus::exited(42));
+}
+
+TEST_CASE("whether the kernel tells is found out, and then no stat is held") {
+    CHECK(keep::sys::tells_exits() == kernel_tells());
+    CHECK(on_an_older_kernel([] { return keep::sys::tells_exits() ? 1 : 0; }) == 0);
+
+    Stranger stranger(3);
+    CHECK(Foster(stranger.pid(), stranger.pidfd(), true).stat() == -1);
+    CHECK(Foster(stranger.pid(), stranger.pidfd()).stat() >= 0);
 }
 
 TEST_CASE("by the zombie's stat, on a kernel that does not tell") {
@@ -192,8 +212,7 @@ TEST_CASE("by the zombie's stat, on a kernel that does not tell") {
 TEST_CASE("where nothing tells it is unknown, and never a success") {
     CHECK(on_an_older_kernel([] {
               Stranger stranger(0);
-              auto foster =
-                  std::make_unique<Foster>(stranger.pidfd(), keep::sys::Fd(), false); // its stat could not be had
+              auto foster = std::make_unique<Foster>(no_stat, stranger.pidfd());
               stranger.end();
               return encoded(Watching(std::move(foster)).told());
           }) == 201);
