@@ -104,7 +104,6 @@ void Adopter::take_runs() {
     std::vector<std::string> names;
     for (const auto& [name, program] : host_.state_.programs)
         if (core::live_run(program).value != 0) names.push_back(name);
-    kernel_tells_ = !names.empty() && keep::sys::tells_exits();
     for (const auto& name : names)
         take_run(name, host_.state_.programs.at(name));
 }
@@ -133,7 +132,7 @@ void Adopter::take_run(const std::string& name, const core::Program& program) {
         run->reaped = true;
     }
     if (found && !ended) {
-        run->foster = std::make_unique<Foster>(run->process.pid(), run->process.pidfd(), kernel_tells_);
+        run->foster = std::make_unique<Foster>(run->process.pid(), run->process.pidfd());
         ++taken_;
     }
     Run& added = host_.runs_.add(std::move(run));

@@ -35,7 +35,6 @@ class Adopter {
     Host& host_;
     upgrade::Legacy& legacy_;
     std::map<core::RunId, upgrade::Found*> parked_; // the processes in the vault
-    bool kernel_tells_ = false;                     // how a foster ended
     std::size_t taken_ = 0;
     std::vector<std::string> lost_; // for people
 };

@@ -24,8 +24,8 @@ bool tells(int pid, int stat) {
 
 } // namespace
 
-Foster::Foster(int pid, int pidfd, bool kernel_tells) : pid_(pid), pidfd_(pidfd) {
-    if (!kernel_tells) hold();
+Foster::Foster(int pid, int pidfd) : pid_(pid), pidfd_(pidfd) {
+    if (!keep::sys::tells_exits(pidfd)) hold();
 }
 
 Foster::Foster(int pid, int pidfd, keep::sys::Fd stat, bool trusted)

@@ -18,9 +18,10 @@ class Foster {
   public:
     using Ended = std::function<void(const keep::ExitStatus&)>; // once; may destroy the Foster
 
-    // Holds the process's stat from now on, or, where the kernel tells (keep::sys::tells_exits()), opens it at its end:
-    // then nothing is lost if that is too late. `pidfd` must be of `pid` and is borrowed for the Foster's life.
-    Foster(int pid, int pidfd, bool kernel_tells = false);
+    // Holds the process's stat from now on, or, where the kernel tells in the end (keep::sys::tells_exits()), opens it
+    // once it has ended: nothing is lost if that is too late. `pidfd` must be of `pid` and is borrowed for the Foster's
+    // life.
+    Foster(int pid, int pidfd);
     // The same with a stat that may be held already.
     Foster(int pid, int pidfd, keep::sys::Fd stat, bool trusted);
 

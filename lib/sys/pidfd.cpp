@@ -4,11 +4,14 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <cstdio>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <utility>
 
 namespace keep::sys {
 namespace {
@@ -125,16 +128,12 @@ Result<std::optional<ExitStatus>> exit_info(int pidfd) {
     return status_of_wait(info.exit_code);
 }
 
-bool tells_exits() {
-    constexpr int code = 42;
-    const pid_t pid = ::fork();
-    if (pid == 0) ::_exit(code);
-    if (pid < 0) return false;
-    const auto pidfd = pidfd_open(pid);
-    (void)wait_for(P_PID, pid, 0);
-    if (!pidfd) return false;
-    const auto told = exit_info(pidfd->get());
-    return told && *told == ExitStatus::exited(code);
+bool tells_exits(int pidfd) {
+    constexpr std::pair since{6, 15};
+    utsname kernel{};
+    std::pair<int, int> version;
+    return ::uname(&kernel) == 0 && std::sscanf(kernel.release, "%d.%d", &version.first, &version.second) == 2 &&
+           version >= since && exit_info(pidfd).has_value();
 }
 
 ExitStatus status_of_wait(int wait_status) {

@@ -38,8 +38,9 @@ ExitStatus status_of_wait(int wait_status);
 // How a process that is no child of ours ended: PIDFD_GET_INFO with PIDFD_INFO_EXIT, Linux 6.15, valid once it has been
 // reaped; nothing before. ENOTTY, EINVAL: this kernel does not tell.
 Result<std::optional<ExitStatus>> exit_info(int pidfd);
-// Whether this kernel tells by exit_info(), as a child that ends at once shows; false if none could be made.
-bool tells_exits();
+// Whether exit_info() will tell of this process, which may live still: by the kernel's version, and by whether it
+// answers at all. A kernel that has learned it earlier is not recognised.
+bool tells_exits(int pidfd);
 
 // Some child that has ended, whichever; nothing if there is none, also where there are no children at all.
 Result<std::optional<ChildExit>> peek_any_exit();
