@@ -41,4 +41,8 @@ void forget_stored(const std::string& name) {
     (void)send_to_manager("FDSTOREREMOVE=1\nFDNAME=" + name, Weight::must_arrive);
 }
 
+void await_manager() {
+    (void)sd_notify_barrier(0, 1'000'000);
+}
+
 } // namespace keepd::systemd

@@ -33,5 +33,7 @@ Store store();
 keep::Result<> store_descriptors(const std::string& name, std::span<const int> fds);
 // Takes all of that name out.
 void forget_stored(const std::string& name);
+// Returns when the manager has taken in what it was told before; after a second in any case. sd_notify_barrier(3)
+void await_manager();
 
 } // namespace keepd::systemd

@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <map>
+#include <unistd.h>
 #include <utility>
 
 #include "daemon/core/step.hpp"
@@ -10,6 +11,7 @@
 #include "lib/sys/pidfd.hpp"
 #include "lib/sys/procfs.hpp"
 #include "lib/sys/sockets.hpp"
+#include "systemd/descriptor_store.hpp"
 
 namespace keepd::host {
 
@@ -36,6 +38,11 @@ bool is_reached_by(const keep::sys::Fd& listener, const std::string& path) {
     return who && we && who->pid == we->pid;
 }
 
+bool is_its_listener(const upgrade::Found& found, const std::string& path) {
+    return found.slip.kind == upgrade::Slip::Kind::listener && found.fds.size() == 1 && found.slip.name == path &&
+           is_reached_by(found.fds[0], path);
+}
+
 // The process that this identity is of; none if it is gone.
 keep::exec::Process process_of(const upgrade::RunIdentity& identity) {
     auto fd = keep::sys::pidfd_open(identity.pid);
@@ -52,6 +59,14 @@ void kill_remains(const upgrade::Legacy& legacy) {
             (void)process.signal_group(SIGKILL); // each run has one of its own; gone already is as good
             (void)process.kill();
         }
+    const auto& path = legacy.state.daemon.settings.control.path;
+    for (const auto& found : legacy.found)
+        if (is_its_listener(found, path)) (void)::unlink(path.c_str());
+    if (!legacy.by_store) return;
+    systemd::forget_stored(upgrade::stored_checkpoint);
+    for (const char* name : upgrade::stored_vaults)
+        systemd::forget_stored(name);
+    systemd::await_manager();
 }
 
 Adopter::Adopter(Host& host, upgrade::Legacy& legacy) : host_(host), legacy_(legacy) {
@@ -90,8 +105,7 @@ keep::Result<> Adopter::take_control() {
     const auto& settings = host_.state_.daemon.settings.control;
     control::Parked parked;
     for (auto& found : legacy_.found)
-        if (found.slip.kind == Slip::Kind::listener && found.fds.size() == 1 && found.slip.name == settings.path)
-            if (is_reached_by(found.fds[0], settings.path)) parked.listener = found.fds[0].release();
+        if (is_its_listener(found, settings.path)) parked.listener = found.fds[0].release();
     parked.path = settings.path;
     auto server = parked.listener >= 0 ? control::Server::resume(*host_.loop_, host_, std::move(parked))
                                        : control::Server::listen(*host_.loop_, host_, settings);

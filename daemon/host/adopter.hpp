@@ -13,7 +13,8 @@
 namespace keepd::host {
 
 // Of a keepd that was killed while it ended, where nobody but an operator starts the next one: nothing is gone on with.
-// Kills the processes that are known by pid and start time; those in cgroups go with these (Trees::detect).
+// Kills the processes that are known by pid and start time; those in cgroups go with these (Trees::detect). Empties the
+// store: in its vaults the sockets would still be bound.
 void kill_remains(const upgrade::Legacy& legacy);
 
 class Adopter {

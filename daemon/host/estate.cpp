@@ -40,8 +40,13 @@ std::string ending_mark(const std::string& runtime_dir) {
     return runtime_dir + "/ending";
 }
 
+std::string stop_mark(const std::string& runtime_dir) {
+    return runtime_dir + "/stopped";
+}
+
 keep::Result<> Estate::begin(const checkpoint::Header& header, const std::string& runtime_dir) {
     (void)::unlink(ending_mark(runtime_dir).c_str());
+    (void)::unlink(stop_mark(runtime_dir).c_str());
     store_is_sure_ = systemd::store() == systemd::Store::yes;
     keep::sys::Fd backing;
     if (store_is_sure_) {
@@ -98,6 +103,7 @@ keep::Result<> Estate::resume(const upgrade::Handoff& handoff, const checkpoint:
 keep::Result<> Estate::take_over(upgrade::Legacy& legacy, const std::string& runtime_dir) {
     store_is_sure_ = systemd::store() == systemd::Store::yes;
     (void)::unlink(ending_mark(runtime_dir).c_str());
+    (void)::unlink(stop_mark(runtime_dir).c_str());
     if (!legacy.by_store) file_ = checkpoint_file(runtime_dir);
     auto live = checkpoint::Live::attach(std::move(legacy.live));
     if (!live) return std::unexpected(live.error());
@@ -160,6 +166,10 @@ void Estate::tidy() {
 void Estate::begin_end(const std::string& runtime_dir) {
     const auto mark = keep::sys::open(ending_mark(runtime_dir), O_WRONLY | O_CREAT | O_NOFOLLOW, 0600);
     if (!mark) log_.warning("should this end be cut short, nobody clears away what is left: " + mark.error().message);
+}
+
+void Estate::note_stop(const std::string& runtime_dir) {
+    (void)keep::sys::open(stop_mark(runtime_dir), O_WRONLY | O_CREAT | O_NOFOLLOW, 0600);
 }
 
 void Estate::end() {

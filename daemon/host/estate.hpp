@@ -20,6 +20,9 @@ namespace keepd::host {
 
 // Lies there from the beginning of an orderly end: should that be cut short, nobody is to go on with what is left.
 std::string ending_mark(const std::string& runtime_dir);
+// Lies there from the moment the service manager orders the end: it starts no next one by itself then, so whoever does
+// is an operator who wants a keepd that runs.
+std::string stop_mark(const std::string& runtime_dir);
 // Where the checkpoint lies if it is a file.
 std::string checkpoint_file(const std::string& runtime_dir);
 
@@ -50,6 +53,7 @@ class Estate {
     void tidy();                         // at the end of a turn: compacts where it is time to
     // The orderly end begins: its mark. Then, when all is over: nothing is left to adopt.
     void begin_end(const std::string& runtime_dir);
+    void note_stop(const std::string& runtime_dir);
     void end();
 
   private:

@@ -189,7 +189,11 @@ void Host::read_signals() {
         switch (number) {
         case SIGCHLD: child_ended = true; break;
         case SIGHUP: submit(core::ReloadAsked{}); break;
-        case SIGTERM: submit(core::ShutdownAsked{"SIGTERM"}); break;
+        case SIGTERM:
+            if (static_cast<pid_t>((*signal)->ssi_pid) == getppid())
+                estate_.note_stop(state_.daemon.settings.runtime_dir);
+            submit(core::ShutdownAsked{"SIGTERM"});
+            break;
         case SIGINT: submit(core::ShutdownAsked{"SIGINT"}); break;
         case SIGUSR1: reopen_logs(); break;
         case SIGUSR2: submit(core::UpgradeSignalled{}); break;

@@ -119,19 +119,32 @@ int sweep(const host::Options& options) {
     return swept ? done : failed;
 }
 
+// An end that was cut short is gone on with only where the next keepd comes by itself: what is left is killed
+// otherwise. `by_itself`: nobody has asked for one.
+bool starts_anew(const upgrade::Legacy& legacy, bool by_itself, host::Log& log) {
+    if (by_itself || !std::holds_alternative<core::ShuttingDown>(legacy.state.daemon.stage)) return false;
+    log.warning("the keepd before was killed while it ended: what it left is killed, everything starts anew");
+    host::kill_remains(legacy);
+    (void)unlink(host::checkpoint_file(legacy.state.daemon.settings.runtime_dir).c_str());
+    return true;
+}
+
+// The service manager restarts what failed, but not what it was told to stop.
+bool was_stopped(const upgrade::Legacy& legacy) {
+    return access(host::stop_mark(legacy.state.daemon.settings.runtime_dir).c_str(), F_OK) == 0;
+}
+
 int start(const host::Options& options, host::Log& log) {
     host::Heritage heritage(host::find_origins());
     // What a keepd that was killed has left goes on, whatever the config says by now: that may be wrong, and the
     // programs must not be without a keepd for it.
-    if (auto legacy = legacy_among(systemd::take_stored(), "", log))
+    if (auto legacy = legacy_among(systemd::take_stored(), "", log);
+        legacy && !starts_anew(*legacy, !was_stopped(*legacy), log))
         return adopt(options, log, std::move(heritage), std::move(*legacy));
     auto plan = read_config(options);
-    if (auto legacy = legacy_among({}, host::checkpoint_file(runtime_dir_of(plan, options)), log)) {
-        if (!std::holds_alternative<core::ShuttingDown>(legacy->state.daemon.stage))
-            return adopt(options, log, std::move(heritage), std::move(*legacy));
-        log.warning("the keepd before was killed while it ended: what it left is killed, everything starts anew");
-        host::kill_remains(*legacy);
-    }
+    if (auto legacy = legacy_among({}, host::checkpoint_file(runtime_dir_of(plan, options)), log);
+        legacy && !starts_anew(*legacy, false, log))
+        return adopt(options, log, std::move(heritage), std::move(*legacy));
     if (!plan) return print_faults(plan.error());
 
     const std::string started_by = upgrade::path_started_by(options.argv[0]);

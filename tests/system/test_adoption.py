@@ -187,6 +187,36 @@ def a_stop_that_takes_too_long_leaves_nothing():
         check_equal(machine.status()["daemon"]["last_adoption"], None, "nothing was adopted")
 
 
+STUBBORN = {"command": ["/opt/victim", "stubborn", "/tmp/pids"], "stop": {"timeout": "1h"}}
+
+
+@scenario
+def a_restart_whose_stop_takes_too_long_starts_anew():
+    with KeepdMachine({"one": STUBBORN, "two": PAUSE}, "[Service]\nTimeoutStopSec=2\n", {"shutdown_timeout": "1h"}) as machine:
+        machine.systemctl("start", "keepd")
+        before = sorted(eventually(lambda: len(found := machine.unit_processes()) >= 4 and found, "the stubborn ones"))
+        machine.systemctl("restart", "keepd")
+        check_equal([one["state"] for one in machine.status()["programs"]], ["running", "running"], "the programs")
+        eventually(lambda: len(machine.unit_processes()) >= 4, "the stubborn ones")
+        check(not set(before) & set(machine.unit_processes()), "nothing of what was is left")
+        check_equal(machine.status()["daemon"]["last_adoption"], None, "nothing was adopted")
+        check_equal(machine.show("keepd", "ActiveState", "NRestarts"), {"ActiveState": "active", "NRestarts": "0"}, "the unit")
+
+
+@scenario
+def a_shutdown_that_is_cut_short_stays_down():
+    with KeepdMachine({"one": STUBBORN, "two": PAUSE}, AT_ONCE, {"shutdown_timeout": "1h"}) as machine:
+        machine.systemctl("start", "keepd")
+        eventually(lambda: len(machine.unit_processes()) >= 4, "the stubborn ones")
+        machine.keepctl("shutdown", "--no-wait")
+        eventually(lambda: machine.program_status("two")["state"] == "stopped", "the end to have begun")
+        machine.kill("KILL")
+        eventually(lambda: "goes on for one" in machine.journal("-u", "keepd"), "the next keepd", 20)
+        eventually(lambda: machine.show("keepd", "ActiveState", "Result") == {"ActiveState": "inactive", "Result": "success"},
+                   "the end", 20)
+        check_equal(machine.unit_processes(), [], "processes that are left")
+
+
 @scenario
 def a_config_that_is_wrong_by_now_does_not_keep_the_programs_alone():
     with KeepdMachine({"one": PAUSE}, AT_ONCE) as machine:
