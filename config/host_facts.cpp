@@ -1,6 +1,7 @@
 // What the config's checks ask the system. The one file of this room that does.
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -14,6 +15,8 @@
 #include <unistd.h>
 
 #include "config/load.hpp"
+#include "config/lookup.hpp"
+#include "config/paths.hpp"
 
 namespace keepd::config {
 
@@ -67,15 +70,6 @@ std::vector<std::string> find_paths(const std::string& pattern) {
 }
 
 // A user's or group's number; nothing for a name.
-std::optional<std::uint32_t> as_id(const std::string& text) {
-    constexpr std::size_t most_digits = 10;
-    if (text.empty() || text.size() > most_digits || text.find_first_not_of("0123456789") != std::string::npos)
-        return std::nullopt;
-    const unsigned long long id = std::stoull(text);
-    if (id >= std::numeric_limits<std::uint32_t>::max()) return std::nullopt;
-    return static_cast<std::uint32_t>(id);
-}
-
 // Calls one of the getXX_r functions with a buffer that grows until the entry fits.
 template <typename Entry, typename Call>
 bool ask_database(Entry& entry, std::vector<char>& buffer, Call call) {
@@ -174,12 +168,6 @@ std::optional<std::string> writable_by_others(const std::string& path, const cha
            ": as root keepd does not read it (chmod go-w would mend it)";
 }
 
-std::string directory_of(const std::string& path) {
-    const std::size_t slash = path.rfind('/');
-    if (slash == std::string::npos) return ".";
-    return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 // The file and its directory; where the path is a symbolic link, also the directory in which the file really lies.
 std::optional<std::string> why_distrusted(const std::string& path) {
     if (auto why = writable_by_others(path, "the file")) return why;
@@ -197,6 +185,14 @@ std::string variable(const char* name) {
 }
 
 } // namespace
+
+std::optional<std::uint32_t> as_id(const std::string& text) {
+    std::uint32_t id = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
+    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    if (id == std::numeric_limits<std::uint32_t>::max()) return std::nullopt; // "no change", for the kernel
+    return id;
+}
 
 Facts host_facts() {
     Facts facts;

@@ -6,6 +6,7 @@
 
 #include "config/daemon_fields.hpp"
 #include "config/document.hpp"
+#include "config/paths.hpp"
 #include "config/streams.hpp"
 
 namespace keepd::config {
@@ -21,11 +22,6 @@ bool is_program_name(std::string_view name) {
     for (const char c : name)
         if (!alphanumeric(c) && c != '_' && c != '.' && c != '-') return false;
     return true;
-}
-
-std::string directory_of(const std::string& path) {
-    const std::size_t slash = path.rfind('/');
-    return slash == std::string::npos || slash == 0 ? "/" : path.substr(0, slash);
 }
 
 // One load: the files, then the programs in the order of the text, then the plan.

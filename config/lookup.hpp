@@ -3,12 +3,16 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <unordered_map>
 
 #include "config/load.hpp"
 
 namespace keepd::config {
+
+// A user or group by number; nothing if it is none.
+std::optional<std::uint32_t> as_id(const std::string& text);
 
 class Lookup {
   public:

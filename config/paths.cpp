@@ -11,6 +11,12 @@ std::string socket_in(const std::string& runtime_dir) {
     return runtime_dir + "/control.sock";
 }
 
+std::string directory_of(const std::string& path) {
+    const std::size_t slash = path.rfind('/');
+    if (slash == std::string::npos) return ".";
+    return slash == 0 ? "/" : path.substr(0, slash);
+}
+
 std::string default_path(const Facts& facts) {
     return facts.root ? "/etc/keepd/keepd.json" : facts.config_home + "/keepd/keepd.json";
 }

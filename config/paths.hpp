@@ -17,4 +17,7 @@ DefaultDirs default_dirs(const Facts&);
 // The control socket of a runtime directory.
 std::string socket_in(const std::string& runtime_dir);
 
+// What a path lies in: "." for a name alone.
+std::string directory_of(const std::string& path);
+
 } // namespace keepd::config

@@ -1,7 +1,6 @@
 #include "config/program.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdint>
 
 namespace keepd::config {
@@ -37,13 +36,6 @@ bool settle_command(Reader& in, ProgramDraft& draft, const Value& at) {
     if (draft.program.argv.empty() || draft.program.argv.front().empty()) return false; // reported by its field
     if (draft.program.shell) draft.program.argv = {"/bin/sh", "-c", std::move(draft.program.argv.front())};
     return true;
-}
-
-std::optional<std::uint32_t> as_id(const std::string& text) {
-    std::uint32_t id = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
-    if (error != std::errc{} || end != text.data() + text.size() || id == 0xFFFFFFFF) return std::nullopt;
-    return id;
 }
 
 // `user` and `group` as ids. A user by number needs no entry in the user database if the group is given.

@@ -79,7 +79,7 @@ constexpr Field<RestartDraft> restart_fields[] = {
     {"force_exit_codes", [](Reader& in, const Slot& slot,
                             RestartDraft& draft) { read_exit_matches(in, slot, draft.restart.force_exit_codes); }},
 };
-constexpr auto key_array = keys_of(restart_fields);
+constexpr auto restart_key_array = keys_of(restart_fields);
 
 } // namespace
 
@@ -89,7 +89,7 @@ void read_restart(Reader& in, const Slot& slot, Restart& restart, Slot& policy_a
 }
 
 std::span<const std::string_view> restart_keys() {
-    return key_array;
+    return restart_key_array;
 }
 
 } // namespace keepd::config

@@ -53,7 +53,7 @@ constexpr Field<StopDraft> stop_fields[] = {
     {"kill_mode",
      [](Reader& in, const Slot& slot, StopDraft& draft) { in.word<KillMode>(slot.top, kill_modes, draft.kill_mode); }},
 };
-constexpr auto key_array = keys_of(stop_fields);
+constexpr auto stop_key_array = keys_of(stop_fields);
 
 } // namespace
 
@@ -73,7 +73,7 @@ void read_stop(Reader& in, const Slot& slot, Stop& stop) {
 }
 
 std::span<const std::string_view> stop_keys() {
-    return key_array;
+    return stop_key_array;
 }
 
 } // namespace keepd::config

@@ -15,7 +15,7 @@ namespace keepd::systemd {
 
 namespace {
 
-constexpr timeval patience{1, 0};
+constexpr timeval a_second{1, 0};
 
 } // namespace
 
@@ -31,7 +31,7 @@ keep::Result<> send_to_manager(const std::string& text, Weight weight, std::span
 
     const auto socket = keep::sys::Fd::adopt(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (!socket) return keep::fail_errno("socket", "", errno);
-    (void)setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    (void)setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &a_second, sizeof a_second);
     iovec part{const_cast<char*>(text.data()), text.size()};
     msghdr message{};
     message.msg_name = &address;

@@ -48,6 +48,7 @@ keep::exec::Process process_of(const upgrade::RunIdentity& identity) {
     auto fd = keep::sys::pidfd_open(identity.pid);
     const auto stat = keep::sys::process_stat(identity.pid);
     if (!fd || !stat || stat->start_ticks != identity.start_ticks) return {};
+    if (identity.inode != 0 && keep::sys::process_inode(fd->get()) != identity.inode) return {};
     return keep::exec::Process(identity.pid, std::move(*fd));
 }
 

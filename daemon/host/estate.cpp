@@ -8,6 +8,7 @@
 #include <span>
 #include <unistd.h>
 
+#include "lib/sys/pidfd.hpp"
 #include "lib/sys/procfs.hpp"
 #include "systemd/descriptor_store.hpp"
 
@@ -131,8 +132,8 @@ void Estate::note_identity(const Run& run) {
     if (!needs_identity(run)) return;
     const auto stat = keep::sys::process_stat(run.process.pid());
     if (!stat) return; // gone already: the exit is next
-    report(live_->put(upgrade::run_key(run.id), upgrade::encode(upgrade::RunIdentity{stat->pid, stat->start_ticks})),
-           "checkpoint");
+    const upgrade::RunIdentity identity{stat->pid, stat->start_ticks, keep::sys::process_inode(run.process.pidfd())};
+    report(live_->put(upgrade::run_key(run.id), upgrade::encode(identity)), "checkpoint");
 }
 
 void Estate::forget_identity(core::RunId run) {

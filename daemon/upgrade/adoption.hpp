@@ -36,7 +36,8 @@ inline constexpr const char* vault_key = "vault"; // "0" or "1": the vault that 
 std::string run_key(core::RunId run); // "run/ID"
 struct RunIdentity {
     int pid = 0;
-    std::uint64_t start_ticks = 0;
+    std::uint64_t start_ticks = 0; // a hundredth of a second: two processes may share one, and the number
+    std::uint64_t inode = 0;       // of its pidfd, which no other one has; 0 where the kernel has none
     bool operator==(const RunIdentity&) const = default;
 };
 

@@ -29,6 +29,7 @@ template <class V>
 constexpr void fields(RunIdentity& self, V& visit) {
     visit("pid", self.pid, checkpoint::critical);
     visit("start_ticks", self.start_ticks, checkpoint::critical);
+    visit("inode", self.inode);
 }
 
 } // namespace keepd::upgrade

@@ -12,8 +12,6 @@ namespace {
 constexpr std::uint64_t clear_sighand = 0x100000000ULL; // 5.5
 constexpr std::uint64_t into_cgroup = 0x200000000ULL;   // 5.7
 
-constexpr std::uint64_t new_time = 0x80; // CLONE_NEWTIME, 5.6
-
 std::uint64_t common_flags(const CloneRequest& request) {
     std::uint64_t flags = request.namespaces;
     if (request.share_memory) flags |= CLONE_VM;

@@ -9,6 +9,8 @@
 
 namespace keep::exec {
 
+inline constexpr std::uint64_t new_time = 0x80; // CLONE_NEWTIME, 5.6
+
 // What is asked of the kernel.
 struct CloneRequest {
     bool share_memory = true;     // CLONE_VM

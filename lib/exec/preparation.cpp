@@ -8,6 +8,7 @@
 #include <linux/ioprio.h>
 #include <unistd.h>
 
+#include "lib/exec/clone.hpp"
 #include "lib/exec/error_data.hpp"
 #include "lib/exec/nofile_limit.hpp"
 #include "lib/exec/prepare_descriptors.hpp"
@@ -16,16 +17,11 @@
 namespace keep::exec {
 namespace {
 
-constexpr std::uint64_t new_time = 0x80; // CLONE_NEWTIME, 5.6
 constexpr std::uint64_t known_namespaces = new_time | CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC |
                                            CLONE_NEWUSER | CLONE_NEWPID | std::uint64_t{CLONE_NEWNET};
 
 bool has_nul(const std::string& text) {
     return std::memchr(text.data(), '\0', text.size()) != nullptr;
-}
-
-Result<> refuse(const SpawnSpec& spec, Step step, int code, std::string_view object) {
-    return failed(start_error(spec.path, step, code, object));
 }
 
 Result<> prepare_strings(const SpawnSpec& spec, char* const* env, Preparation& into) {
@@ -185,6 +181,10 @@ void prepare_nofile(const SpawnSpec& spec, Preparation& into) {
 }
 
 } // namespace
+
+std::unexpected<Error> refuse(const SpawnSpec& spec, Step step, int error_number, std::string_view object) {
+    return failed(start_error(spec.path, step, error_number, object));
+}
 
 std::string map_text(std::span<const IdMap> maps) {
     std::string text;

@@ -57,4 +57,7 @@ std::string map_text(std::span<const IdMap> maps);
 // The object of a failed step of the child: which limit, descriptor or directory.
 std::string object_of(const SpawnSpec& spec, const Preparation& prepared, const ChildReport& report);
 
+// A start that is refused at one of its steps.
+std::unexpected<Error> refuse(const SpawnSpec& spec, Step step, int error_number, std::string_view object);
+
 } // namespace keep::exec

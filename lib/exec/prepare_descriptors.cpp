@@ -15,10 +15,6 @@ namespace {
 // The kernel copies a table of descriptors in steps of this many.
 constexpr int small_table = 64;
 
-Result<> refuse(const SpawnSpec& spec, Step step, int code, std::string_view object) {
-    return failed(start_error(spec.path, step, code, object));
-}
-
 bool is_target(int fd, const Preparation& into) {
     return fd < 3 || std::ranges::binary_search(into.kept, fd);
 }

@@ -13,8 +13,6 @@
 namespace keep::exec {
 namespace {
 
-constexpr std::uint64_t new_time = 0x80; // CLONE_NEWTIME
-
 class ErrnoKept {
   public:
     ErrnoKept() : saved_(errno) {}

@@ -7,8 +7,10 @@
 #include <cstdio>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <utility>
@@ -80,6 +82,13 @@ Result<Fd> pidfd_open(pid_t pid) {
     const long fd = ::syscall(SYS_pidfd_open, pid, 0);
     if (fd < 0) return fail_errno("pidfd_open", std::to_string(pid), errno);
     return Fd::adopt(static_cast<int>(fd));
+}
+
+std::uint64_t process_inode(int pidfd) {
+    constexpr auto pidfs = 0x50494446; // PIDFS_MAGIC; Debian's headers have no name for it
+    struct statfs system{};
+    struct stat about{};
+    return ::fstatfs(pidfd, &system) == 0 && system.f_type == pidfs && ::fstat(pidfd, &about) == 0 ? about.st_ino : 0;
 }
 
 Result<> pidfd_send_signal(int pidfd, int signal) {

@@ -14,6 +14,10 @@ namespace keep::sys {
 // pidfd_open(2), close-on-exec. Safe only while `pid` cannot have been reaped by anyone. Linux 5.3.
 Result<Fd> pidfd_open(pid_t pid);
 
+// The inode of this process's pidfds, all of them, in whatever process: never another one's until the next boot. 0
+// before Linux 6.9, where pidfds have none of their own.
+std::uint64_t process_inode(int pidfd);
+
 // ESRCH once the process has been reaped. A zombie can be signalled, to no effect. `signal` 0 only asks. Linux 5.1.
 Result<> pidfd_send_signal(int pidfd, int signal);
 

@@ -132,6 +132,24 @@ TEST_CASE("a child that runs has not ended") {
     CHECK(sys::pidfd_send_signal(process->pidfd(), SIGKILL).error().code == ESRCH);
 }
 
+TEST_CASE("a process is told from every other one by the inode of its pidfds, where the kernel has them") {
+    auto wait = sys::pipe();
+    REQUIRE(wait);
+    const auto one = exec::spawn(shell("read line", wait->read.get()));
+    const auto other = exec::spawn(shell("read line", wait->read.get()));
+    REQUIRE(one);
+    REQUIRE(other);
+    const auto again = sys::pidfd_open(one->pid());
+    REQUIRE(again);
+    const auto inode = sys::process_inode(one->pidfd());
+    CHECK(sys::process_inode(again->get()) == inode);
+    if (inode != 0) CHECK(sys::process_inode(other->pidfd()) != inode);
+    CHECK(sys::process_inode(wait->read.get()) == 0); // of no process
+    wait->write.reset();
+    (void)sys::reap_blocking(one->pidfd());
+    (void)sys::reap_blocking(other->pidfd());
+}
+
 TEST_CASE("our own attributes are read and set") {
     CHECK(sys::executable_path()->find("test-sys") != std::string::npos);
     CHECK(sys::read_link("/proc/self/nothing").error().code == ENOENT);

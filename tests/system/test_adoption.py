@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """keepd is killed: the next one, under a real systemd, has every program, pipe, socket, deadline and counter."""
+import json
 import subprocess
 import sys
 
@@ -50,6 +51,24 @@ def every_program_goes_on():
         machine.keepctl("restart", "two")
         machine.systemctl("stop", "keepd")
         check_equal(machine.unit_processes(), [], "processes that are left")
+
+
+@scenario
+def the_numbers_of_events_go_on():
+    """None is used twice, and none is missing: who followed the events before knows what is new."""
+    with KeepdMachine({"one": PAUSE}, AT_ONCE) as machine:
+        machine.systemctl("start", "keepd")
+        machine.keepctl("restart", "one")
+        for restarts in range(1, 4):
+            last = event_numbers(machine)[-1]
+            killed(machine, restarts=restarts)
+            machine.keepctl("restart", "one")
+            numbers = event_numbers(machine)
+            check_equal(numbers, list(range(last + 1, last + 1 + len(numbers))), f"the numbers of events after {last}")
+
+
+def event_numbers(machine):
+    return [json.loads(line)["number"] for line in machine.keepctl("events", "--json").stdout.splitlines()]
 
 
 @scenario
