@@ -1,5 +1,6 @@
 #include "systemd/notify.hpp"
 
+#include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -23,10 +24,19 @@ void notify(const std::string& message, Weight weight) {
     (void)send_to_manager(message, weight); // nobody to tell, or nobody who listens
 }
 
+bool tell_ready(const std::string& status, Weight weight) {
+    const auto told = send_to_manager("READY=1\nSTATUS=" + one_line(status), weight);
+    return told || (told.error().code != EAGAIN && told.error().code != ENOBUFS);
+}
+
 } // namespace
 
-void notify_ready(const std::string& status) {
-    notify("READY=1\nSTATUS=" + one_line(status), Weight::must_arrive);
+bool notify_ready(const std::string& status) {
+    return tell_ready(status, Weight::must_arrive);
+}
+
+bool notify_ready_at_once(const std::string& status) {
+    return tell_ready(status, Weight::may_be_lost);
 }
 
 void notify_reloading(keep::Time now) {

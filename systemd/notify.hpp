@@ -11,7 +11,9 @@
 namespace keepd::systemd {
 
 // READY=1 with a status line. Also ends RELOADING.
-void notify_ready(const std::string& status);
+// False: the manager does not read, and has not heard it. (True also where there is no manager.)
+bool notify_ready(const std::string& status);
+bool notify_ready_at_once(const std::string& status); // without waiting for it
 // RELOADING=1 with MONOTONIC_USEC: systemd 252 shows `reloading` until the next READY=1.
 void notify_reloading(keep::Time now);
 void notify_stopping(const std::string& status);

@@ -57,7 +57,7 @@ keep::Result<> Host::first_start(config::Plan plan, const std::string& started_b
     state_.daemon.seed = std::random_device{}();
     state_.daemon.started_at = now().wall;
     submit(core::PlanLoaded{std::make_shared<const config::Plan>(std::move(plan))});
-    systemd::notify_ready(status_line());
+    tell_ready();
     return {};
 }
 
@@ -115,7 +115,7 @@ keep::Result<> Host::resume(upgrade::Resumed resumed) {
 
     const std::string text = how_it_went(handoff);
     // First: what waited for the upgrade's end may be a shutdown, which has the last word.
-    systemd::notify_ready(status_line());
+    tell_ready();
     if (const auto interval = systemd::watchdog_interval()) systemd::notify_watchdog(*interval); // as before the exec
     const bool replaced = !options_.rolled_back;
     submit(core::UpgradeFinished{replaced, replaced, text});
@@ -171,7 +171,7 @@ keep::Result<> Host::adopt(upgrade::Legacy legacy) {
     trees_.find_lingering(runs_);
     estate_.mark_stale();
     park_listener();
-    systemd::notify_ready(status_line());
+    tell_ready();
     return {};
 }
 

@@ -24,6 +24,8 @@ namespace {
 // The manager hears of a change of the counts at most this often.
 constexpr auto status_every = std::chrono::seconds(1);
 
+constexpr int swept_at_once = 16;
+
 } // namespace
 
 Host::Host(Options options, Heritage heritage, Log& log)
@@ -63,6 +65,7 @@ keep::Result<> Host::set_up_loop() {
         !r)
         return r;
     if (auto r = take(loop_->timer([] {}), status_timer_); !r) return r; // its turn ends with settle()
+    if (auto r = take(loop_->timer([this] { sweep(); }), sweep_timer_); !r) return r;
     if (auto r = take(loop_->after_turn([this] { settle(); }), turn_source_); !r) return r;
     if (const auto interval = systemd::watchdog_interval()) {
         watchdog_every_ = *interval / 2;
@@ -111,7 +114,7 @@ void Host::submit(const core::Event& event) {
         if (server_) server_->changed(effects.touched, effects.daemon_touched);
     }
     draining_ = false;
-    if (std::exchange(ready_due_, false)) systemd::notify_ready(status_line());
+    if (std::exchange(ready_due_, false)) tell_ready();
     if (was_serving && std::holds_alternative<core::ShuttingDown>(state_.daemon.stage)) {
         stopping_told_ = true;
         estate_.begin_end(state_.daemon.settings.runtime_dir);
@@ -134,6 +137,12 @@ void Host::save(const core::Effects& effects) {
         changes.emplace_back(std::string(checkpoint::daemon_key), checkpoint::encode(state_.daemon, unknown_));
     if (const auto saved = estate_.live().apply(changes); !saved)
         log_.error("the state is not saved, a crash of keepd would lose it: " + saved.error().message);
+}
+
+// A manager that hangs, or is being replaced itself, would wait for it for ever.
+void Host::tell_ready() {
+    ready_owed_ = !systemd::notify_ready(status_line());
+    if (ready_owed_) log_.warning("the service manager does not read that keepd is ready; it is told again");
 }
 
 void Host::watch_log_files() {
@@ -169,15 +178,19 @@ void Host::settle() {
         armed_ = deadline;
     }
     std::string status = status_line();
-    if (status == last_status_ || stopping_told_) return;
+    if ((status == last_status_ && !ready_owed_) || stopping_told_) return;
     const auto time = now().time;
     if (time < next_status_at_) {
         (void)status_timer_.set_time(next_status_at_);
         return;
     }
-    systemd::notify_status(status);
-    last_status_ = std::move(status);
     next_status_at_ = time + status_every;
+    if (ready_owed_)
+        ready_owed_ = !systemd::notify_ready_at_once(status);
+    else
+        systemd::notify_status(status);
+    if (ready_owed_) (void)status_timer_.set_time(next_status_at_);
+    last_status_ = std::move(status);
 }
 
 void Host::read_signals() {
@@ -203,8 +216,10 @@ void Host::read_signals() {
     if (child_ended) sweep();
 }
 
+// A few at a time: programs that end as quickly as they are started again must not keep keepd from all else.
 void Host::sweep() {
-    for (;;) {
+    for (int number = 0;; ++number) {
+        if (number == swept_at_once) return (void)sweep_timer_.set_time(now().time);
         const auto child = keep::sys::peek_any_exit();
         if (!child) {
             log_.error("children can't be waited for: " + child.error().message);

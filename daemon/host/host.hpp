@@ -73,11 +73,12 @@ class Host final : public control::Port {
     // host.cpp
     std::string how_it_went(const upgrade::Handoff& handoff) const;
     keep::Result<> set_up_loop();
+    void tell_ready();
     void watch_log_files(); // problems of the pump go to keepd's log
     void tell_log_problems();
     void settle(); // after each turn: timers, status line
     void read_signals();
-    void sweep(); // every child that has ended
+    void sweep(); // children that have ended
     void ended(Run& run, const keep::ExitStatus& status, const keep::ResourceUsage& usage);
     void await_leftovers(Run& run);
     void await_all_leftovers(); // of runs whose main process was gone before this image began
@@ -138,12 +139,14 @@ class Host final : public control::Port {
     std::optional<Reading> prepared_; // what prepare_reload() read; good for this turn only
 
     keep::sys::Fd signals_;
-    systemd::Source signal_source_, deadline_timer_, watchdog_timer_, status_timer_, turn_source_, pump_source_;
+    systemd::Source signal_source_, deadline_timer_, watchdog_timer_, status_timer_, sweep_timer_, turn_source_,
+        pump_source_;
     std::map<std::string, std::string> log_problems_; // told and not over, by stream
     std::optional<keep::Time> armed_;
     std::optional<keep::Duration> watchdog_every_;
     std::string last_status_;
     keep::Time next_status_at_{};
+    bool ready_owed_ = false; // to a manager that did not read
     bool stopping_told_ = false;
 };
 

@@ -285,7 +285,7 @@ keep::Error Upgrader::replace_image() {
     systemd::notify_reloading(host_.now().time);
     systemd::notify_watchdog();
     const keep::exec::Error error = keep::exec::replace(with);
-    systemd::notify_ready(host_.status_line());
+    host_.tell_ready();
     return put_back({error.error_number(), error.message()});
 }
 

@@ -80,6 +80,7 @@ class Watching final : public BinaryWatch {
 
     void look_again() {
         const auto there = follow(path_).file;
+        if (keep::sys::has_writer(trail_.end)) rest_.written(); // since before it was watched
         if (!rest_.still(there)) return look();
         const auto changed = changed_; // it may end this watch, and itself with it
         changed(*there);

@@ -65,6 +65,14 @@ Result<FdIdentity> identify(int fd) {
     return FdIdentity{about.st_dev, about.st_ino, static_cast<std::uint32_t>(about.st_mode & S_IFMT)};
 }
 
+bool has_writer(const std::string& path) {
+    const auto fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+    if (!fd) return false;
+    if (::fcntl(fd->get(), F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN;
+    (void)::fcntl(fd->get(), F_SETLEASE, F_UNLCK);
+    return false;
+}
+
 Result<std::string> read_regular_file(const std::string& path, std::size_t limit) {
     auto fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (!fd) return std::unexpected(fd.error());

@@ -35,6 +35,9 @@ Result<Fd> duplicate(int fd, int at_least = 3);                       // F_DUPFD
 Result<> set_close_on_exec(int fd, bool on);
 Result<> set_nonblocking(int fd, bool on);
 Result<FdIdentity> identify(int fd);
+// Whether somebody has this file open for writing, as a read lease shows; fcntl(2), F_SETLEASE. False also where that
+// can't be known: of a file that is not ours, without CAP_LEASE, on a filesystem without leases.
+bool has_writer(const std::string& path);
 
 // Which of these numbers are open, by one system call for thousands of them (poll(2)).
 Result<std::vector<bool>> are_open(std::span<const int> fds);

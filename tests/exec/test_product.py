@@ -266,13 +266,20 @@ class AnotherArchitecture(unittest.TestCase):
         commands = json.loads((BUILD / "compile_commands.json").read_text())
         cls.sources = {}  # source -> (folder, flags): those of this build, but for what names the machine or its files
         for entry in commands:
-            source = Path(os.path.normpath(Path(entry["directory"]) / entry["file"]))
-            if source.parent in (ROOT / "lib/base", ROOT / "lib/sys", ROOT / "lib/exec"):
-                cls.sources.setdefault(source, (entry["directory"], cls.flags(shlex.split(entry["command"]))))
+            for source in cls.sources_of(Path(os.path.normpath(Path(entry["directory"]) / entry["file"]))):
+                if source.parent in (ROOT / "lib/base", ROOT / "lib/sys", ROOT / "lib/exec"):
+                    cls.sources.setdefault(source, (entry["directory"], cls.flags(shlex.split(entry["command"]))))
         if any("-fsanitize=fuzzer-no-link" in flags or "clang" in flags for _, flags in cls.sources.values()):
             raise unittest.SkipTest("this build's flags are clang's")
         cls.folder = tempfile.TemporaryDirectory(prefix="aarch64-")
         cls.addClassCleanup(cls.folder.cleanup)
+
+    @staticmethod
+    def sources_of(file):
+        """Several, where meson has made them one translation unit."""
+        if not re.search(r"-unity\d+\.cpp$", file.name):
+            return [file]
+        return [Path(os.path.normpath(file.parent / name)) for name in re.findall(r'#include *[<"](.*)[>"]', file.read_text())]
 
     @staticmethod
     def flags(words):

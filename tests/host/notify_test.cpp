@@ -63,13 +63,14 @@ TEST_CASE("a manager that does not read holds nobody up") {
     const Manager manager;
     for (int i = 0; i < 2000; ++i)
         notify_status("number " + std::to_string(i)); // far more than the queue of any datagram socket
-    notify_ready("ready at last");                    // comes back as well: lost, after a second
+    CHECK_FALSE(notify_ready("ready at last"));       // comes back as well: lost, after a second
+    CHECK_FALSE(notify_ready_at_once("not yet"));
     CHECK(manager.heard() == "STATUS=number 0");
 }
 
 TEST_CASE("without a manager, or with a nonsense address, nothing happens") {
     unsetenv("NOTIFY_SOCKET");
-    notify_ready("nobody hears");
+    CHECK(notify_ready("nobody hears"));
     setenv("NOTIFY_SOCKET", "relative", 1);
     notify_ready("nobody hears");
     setenv("NOTIFY_SOCKET", std::string(300, '/').c_str(), 1);

@@ -138,6 +138,19 @@ TEST_CASE("a file of exactly the limit is read, one byte more is refused") {
     CHECK(sys::read_file("/dev/zero", 1 << 16).error().code == EFBIG);
 }
 
+TEST_CASE("whether a file has a writer is seen from outside") {
+    const TemporaryDirectory directory;
+    const auto path = directory / "file";
+    auto writer = sys::open(path, O_WRONLY | O_CREAT, 0600);
+    REQUIRE(writer);
+    CHECK(sys::has_writer(path));
+    writer->reset();
+    CHECK_FALSE(sys::has_writer(path));
+    const auto reader = sys::open(path, O_RDONLY);
+    CHECK_FALSE(sys::has_writer(path));
+    CHECK_FALSE(sys::has_writer(directory / "nothing"));
+}
+
 TEST_CASE("clocks go forward and wall time is of this century") {
     const Time first = sys::monotonic_now();
     CHECK(sys::monotonic_now() >= first);

@@ -5,6 +5,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -408,6 +409,49 @@ def others_may_look_but_not_touch():
         done = as_nobody("stop", "one")
         check_equal(done.returncode, 4, f"stop: {done.stderr}")
         check_equal(keepd.status("one")["state"], "running", "the program")
+
+
+@scenario
+def programs_that_end_at_once_keep_keepd_from_nothing():
+    """There is always one more that has ended."""
+    loops = {f"loop-{number}": {"command": ["/bin/true"], "stdout": "null", "restart": at_once()} for number in range(40)}
+    with Keepd({**loops, **two()}, daemon={"log": {"level": "warning", "target": "stderr"}}).start() as keepd:
+        eventually(lambda: keepd.status("loop-39")["restarts"] > 20, "the loops to loop")
+        keepd.keepctl("start", "two")
+        keepd.install("keepd-b")
+        keepd.upgrade()
+        keepd.keepctl("stop", "loop-0")
+        check_equal(keepd.status("loop-0")["state"], "stopped", "one of them that was stopped")
+
+
+def fill(path):
+    """How many words a fresh sender gets into the queue."""
+    sent = 0
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as sender:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                sender.sendto(b"noise", path)
+                sent += 1
+    return sent
+
+
+@scenario
+def a_service_manager_that_does_not_read_hears_of_it_later():
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+    keepd = Keepd(two(), notify=False)
+    path = str(keepd.directory / "manager")
+    manager.bind(path)
+    keepd.environment.update(NOTIFY_SOCKET=path, FDSTORE="0")
+    with keepd, manager:
+        while fill(path):   # by one sender after the other: each has a limit of its own as well
+            pass
+        keepd.spawn()
+        eventually(lambda: "it is told again" in keepd.stderr(), "keepd to say that it was not heard")
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                check_equal(manager.recv(4096), b"noise", "what came before it read")
+        await_readable(manager, "READY=1")
+        check(b"READY=1" in manager.recv(4096).splitlines(), "the first word it hears is what it has missed")
 
 
 @scenario
