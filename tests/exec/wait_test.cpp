@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <csignal>
 #include <sys/wait.h>
+#include <system_error>
 #include <unistd.h>
 #include <vector>
 
@@ -172,8 +173,10 @@ EXEC_TEST("[go:95] a released process takes no signal and cannot be waited for")
     CHECK(said(signalled) == "os: process already released");
     CHECK(signalled.error().code() == exec::Errc::process_released);
     CHECK(said(process->kill()) == "os: process already released");
-    for (const auto code : {process->wait().error().code(), process->try_wait().error().code(),
-                            process->wait_for(std::chrono::seconds(1)).error().code()})
+    const std::error_code first = process->wait().error().code();
+    const std::error_code second = process->try_wait().error().code();
+    const std::error_code third = process->wait_for(std::chrono::seconds(1)).error().code();
+    for (const auto& code : {first, second, third})
         CHECK(code == std::errc::invalid_argument);
     CHECK_FALSE(*process);
 
