@@ -69,7 +69,6 @@ std::vector<std::string> find_paths(const std::string& pattern) {
     return paths;
 }
 
-// A user's or group's number; nothing for a name.
 // Calls one of the getXX_r functions with a buffer that grows until the entry fits.
 template <typename Entry, typename Call>
 bool ask_database(Entry& entry, std::vector<char>& buffer, Call call) {

@@ -170,7 +170,8 @@ void Estate::begin_end(const std::string& runtime_dir) {
 }
 
 void Estate::note_stop(const std::string& runtime_dir) {
-    (void)keep::sys::open(stop_mark(runtime_dir), O_WRONLY | O_CREAT | O_NOFOLLOW, 0600);
+    const auto mark = keep::sys::open(stop_mark(runtime_dir), O_WRONLY | O_CREAT | O_NOFOLLOW, 0600);
+    if (!mark) log_.warning("should this stop be cut short, a restart would end as well: " + mark.error().message);
 }
 
 void Estate::end() {

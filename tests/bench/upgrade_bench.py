@@ -118,6 +118,9 @@ class ServiceManager:
         began = programs.now()
         keepd.process = self.launch(keepd)
         ready = self.until_ready()
+        adoption = json.loads(keepd.keepctl("status", "--json"))["daemon"]["last_adoption"]
+        if not adoption["ok"] or f"{keepd.count} processes untouched" not in adoption["text"]:
+            raise AssertionError(f"not everything was taken over: {adoption['text']}")
         if keepd.identities() != before:
             raise AssertionError("a program was started again")
         return (ready - began) / 1e6
